@@ -1,0 +1,2 @@
+//! The `runwell` command.
+fn main() {}

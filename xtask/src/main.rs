@@ -1,0 +1,2 @@
+//! Every step of CI as one command.
+fn main() {}
