@@ -1,0 +1,118 @@
+//! The calling convention between guest functions, and between guest and host.
+//!
+//! x86-64. `r14` holds the instance context (vmctx) and `r15` the base of memory 0 at every point
+//! of guest code; `r11` and `xmm15` are scratch and never allocated; `rsp` is 16-byte aligned at
+//! each call instruction.
+//!
+//! Integer-class arguments travel in [`INT_ARGS`], float-class ones in `xmm0..xmm7`; what does not
+//! fit goes, in order, to 16-byte cells of the *transfer buffer* in the store's runtime record
+//! (address at [`crate::vmctx::RUNTIME`], cells from [`crate::vmctx::RT_TRANSFER`] on). Results
+//! travel the same way in [`INT_RESULTS`] and `xmm0..xmm3`. There are no stack arguments, so a tail
+//! call never has to resize a frame. The buffer is live only between a call instruction and the
+//! callee's prologue, and between a return and the instruction after the call.
+//!
+//! Callee-saved: [`CALLEE_SAVED`] and `r14`, `r15` across calls inside an instance. A call that may
+//! leave the instance loads the callee's `r14` and `r15` first and restores its own afterwards.
+//! No vector register is callee-saved.
+
+use crate::ty::Type;
+
+/// Hardware numbers of the registers of integer-class arguments: rdi rsi rdx rcx r8 r9.
+pub const INT_ARGS: [u8; 6] = [7, 6, 2, 1, 8, 9];
+/// Number of float-class argument registers, from xmm0.
+pub const FLOAT_ARGS: usize = 8;
+/// Hardware numbers of the registers of integer-class results: rax rdx rcx rsi.
+pub const INT_RESULTS: [u8; 4] = [0, 2, 1, 6];
+/// Number of float-class result registers, from xmm0.
+pub const FLOAT_RESULTS: usize = 4;
+/// Hardware numbers of the callee-saved registers: rbx rbp r12 r13.
+pub const CALLEE_SAVED: [u8; 4] = [3, 5, 12, 13];
+/// Hardware number of the register that holds the instance context.
+pub const VMCTX_REG: u8 = 14;
+/// Hardware number of the register that holds the base of memory 0.
+pub const MEMORY_REG: u8 = 15;
+/// Hardware number of the integer scratch register.
+pub const SCRATCH_INT: u8 = 11;
+/// Number of the vector scratch register.
+pub const SCRATCH_FLOAT: u8 = 15;
+/// Hardware numbers of the argument registers of a runtime helper: rsi rdx rcx r8 r9 (rdi is the
+/// context, which the stub fills in).
+pub const LIBCALL_ARGS: [u8; 5] = [6, 2, 1, 8, 9];
+/// Cells of the transfer buffer, 16 bytes each: the most values a type may have, so that all
+/// arguments or all results fit.
+pub const TRANSFER_CELLS: usize = 1000;
+
+/// Where one argument or result travels.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub enum ArgLoc {
+    /// In the general-purpose register with this hardware number.
+    Int(u8),
+    /// In the vector register with this number.
+    Float(u8),
+    /// In this cell of the transfer buffer.
+    Cell(u16),
+}
+
+/// Hands out locations in order, for arguments or for results.
+#[derive(Clone, Debug)]
+pub struct CallAbi {
+    int_regs: &'static [u8],
+    float_regs: usize,
+    ints: usize,
+    floats: usize,
+    cells: u16,
+}
+
+impl CallAbi {
+    /// Locations of arguments.
+    pub fn args() -> CallAbi {
+        CallAbi { int_regs: &INT_ARGS, float_regs: FLOAT_ARGS, ints: 0, floats: 0, cells: 0 }
+    }
+
+    /// Locations of results.
+    pub fn results() -> CallAbi {
+        CallAbi { int_regs: &INT_RESULTS, float_regs: FLOAT_RESULTS, ints: 0, floats: 0, cells: 0 }
+    }
+
+    /// The location of the next value.
+    #[allow(clippy::should_implement_trait)]
+    pub fn next(&mut self, ty: Type) -> ArgLoc {
+        if ty.is_int_class() {
+            if let Some(&reg) = self.int_regs.get(self.ints) {
+                self.ints += 1;
+                return ArgLoc::Int(reg);
+            }
+        } else if self.floats < self.float_regs {
+            self.floats += 1;
+            return ArgLoc::Float((self.floats - 1) as u8);
+        }
+        self.cells += 1;
+        ArgLoc::Cell(self.cells - 1)
+    }
+
+    /// How many cells of the transfer buffer have been handed out.
+    pub fn cells(&self) -> u16 {
+        self.cells
+    }
+}
+
+/// The registers of a call as memory: what the entry stub loads before it calls guest code and
+/// what it stores afterwards, and the other way round for host functions.
+///
+/// On the way in `int` is indexed as [`INT_ARGS`] and `float` by register number; on the way out
+/// `int` is indexed as [`INT_RESULTS`].
+#[derive(Copy, Clone, Debug)]
+#[repr(C, align(16))]
+pub struct RegFile {
+    /// Vector registers, 16 bytes each.
+    pub float: [u128; FLOAT_ARGS],
+    /// Integer registers.
+    pub int: [u64; INT_ARGS.len()],
+}
+
+/// Byte offset of [`RegFile::float`].
+pub const REGFILE_FLOAT: usize = core::mem::offset_of!(RegFile, float);
+/// Byte offset of [`RegFile::int`].
+pub const REGFILE_INT: usize = core::mem::offset_of!(RegFile, int);
+
+const _: () = assert!(REGFILE_FLOAT == 0 && REGFILE_INT == 128);
