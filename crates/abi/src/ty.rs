@@ -24,15 +24,8 @@ pub enum Type {
 
 impl Type {
     /// All types, in the order of their discriminants.
-    pub const ALL: [Type; 7] = [
-        Type::I32,
-        Type::I64,
-        Type::F32,
-        Type::F64,
-        Type::V128,
-        Type::FuncRef,
-        Type::AnyRef,
-    ];
+    pub const ALL: [Type; 7] =
+        [Type::I32, Type::I64, Type::F32, Type::F64, Type::V128, Type::FuncRef, Type::AnyRef];
 
     /// Size in bytes.
     pub const fn bytes(self) -> u32 {

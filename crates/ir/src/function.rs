@@ -1,0 +1,283 @@
+//! A function as flat arrays.
+
+use crate::entity::{Block, EdgeRef, LoopId, SigRef, Slot, Value};
+use crate::op::{Op, ResultType, Shape};
+use runwell_abi::Type;
+use std::sync::Arc;
+
+/// One instruction, 16 bytes. What the fields mean is in the op table ([`crate::op`]).
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+#[repr(C)]
+pub struct Inst {
+    /// What it does.
+    pub op: Op,
+    /// Its controlling type.
+    pub ty: Type,
+    /// A small immediate.
+    pub aux: u16,
+    /// First field.
+    pub a: u32,
+    /// Second field.
+    pub b: u32,
+    /// Third field.
+    pub c: u32,
+}
+
+const _: () = assert!(size_of::<Inst>() == 16);
+
+/// Bit of `Inst::aux` that marks a call with a result. Calls use `aux` for a table index below it.
+pub const CALL_HAS_RESULT: u16 = 1 << 15;
+
+impl Inst {
+    /// A removed instruction.
+    pub const NOP: Inst = Inst { op: Op::Nop, ty: Type::I32, aux: 0, a: 0, b: 0, c: 0 };
+
+    /// An instruction with up to three operands or immediates.
+    pub const fn new(op: Op, ty: Type, aux: u16, a: u32, b: u32, c: u32) -> Inst {
+        Inst { op, ty, aux, a, b, c }
+    }
+
+    /// Field `a` as a value.
+    pub const fn va(&self) -> Value {
+        Value(self.a)
+    }
+
+    /// Field `b` as a value.
+    pub const fn vb(&self) -> Value {
+        Value(self.b)
+    }
+
+    /// Field `c` as a value.
+    pub const fn vc(&self) -> Value {
+        Value(self.c)
+    }
+
+    /// The type of what it makes, if it makes anything.
+    pub fn result_type(&self) -> Option<Type> {
+        match self.op.info().result {
+            ResultType::None => None,
+            ResultType::Ty => Some(self.ty),
+            ResultType::I32 => Some(Type::I32),
+            ResultType::Call => (self.aux & CALL_HAS_RESULT != 0).then_some(self.ty),
+        }
+    }
+
+    /// The table of a `call_indirect` or `return_call_indirect`, the helper of a `libcall`.
+    pub const fn call_aux(&self) -> u16 {
+        self.aux & !CALL_HAS_RESULT
+    }
+}
+
+/// A constant: its bits, zero-extended.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub struct Const {
+    /// Its type.
+    pub ty: Type,
+    /// Its bits.
+    pub bits: u128,
+}
+
+/// Parameter and result types.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Signature {
+    /// Parameters.
+    pub params: Box<[Type]>,
+    /// Results.
+    pub results: Box<[Type]>,
+}
+
+/// A run of instructions with parameters in front and a terminator at the end.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub struct BlockData {
+    /// Index of its first instruction.
+    pub first: u32,
+    /// Index after its last instruction.
+    pub end: u32,
+    /// Number of parameters; they are its first instructions.
+    pub params: u32,
+    /// Innermost loop it lies in.
+    pub loop_id: LoopId,
+    /// True if it is rarely executed: leads to a trap, or the program said so.
+    pub cold: bool,
+}
+
+/// A natural loop: the blocks `header..end`.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub struct LoopData {
+    /// Its header, the first of its blocks.
+    pub header: Block,
+    /// The block after its last one.
+    pub end: Block,
+    /// The loop around it.
+    pub parent: LoopId,
+    /// Nesting depth, 1 for an outermost loop; saturates at 255.
+    pub depth: u8,
+    /// True if it contains a call or a helper call.
+    pub has_call: bool,
+    /// True if it contains a store to a memory, or a call.
+    pub has_store: bool,
+}
+
+/// A function in SSA form.
+///
+/// Block 0 is the entry; its parameters are the function's. Blocks are stored in order.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Function {
+    /// Index in the module's function index space.
+    pub index: u32,
+    /// Its own signature, an index into `sigs`.
+    pub sig: SigRef,
+    /// Signatures that calls name, shared by all functions of a module: its types, in order.
+    pub sigs: Arc<[Signature]>,
+    /// Instructions; the index is the value.
+    pub insts: Vec<Inst>,
+    /// Wasm byte offset of each instruction, in the module.
+    pub src: Vec<u32>,
+    /// Constants that tagged values index.
+    pub consts: Vec<Const>,
+    /// Operand lists and edges.
+    pub pool: Vec<u32>,
+    /// Blocks in order.
+    pub blocks: Vec<BlockData>,
+    /// Loops, outer ones before inner ones.
+    pub loops: Vec<LoopData>,
+    /// Types of the frame slots.
+    pub slots: Vec<Type>,
+}
+
+impl Function {
+    /// Empties it, keeping its allocations.
+    pub fn clear(&mut self) {
+        self.index = 0;
+        self.sig = SigRef::default();
+        self.insts.clear();
+        self.src.clear();
+        self.consts.clear();
+        self.pool.clear();
+        self.blocks.clear();
+        self.loops.clear();
+        self.slots.clear();
+    }
+
+    /// The instruction that makes `value`, unless it is a constant.
+    #[inline]
+    pub fn def(&self, value: Value) -> Option<&Inst> {
+        value.is_inst().then(|| &self.insts[value.index()])
+    }
+
+    /// The constant that `value` is, if it is one.
+    #[inline]
+    pub fn as_const(&self, value: Value) -> Option<Const> {
+        value.is_const().then(|| self.consts[value.index()])
+    }
+
+    /// The type of `value`.
+    ///
+    /// # Panics
+    /// When `value` is an instruction that makes nothing.
+    pub fn value_type(&self, value: Value) -> Type {
+        if value.is_const() {
+            self.consts[value.index()].ty
+        } else {
+            self.insts[value.index()].result_type().expect("an operand that makes no value")
+        }
+    }
+
+    /// Appends an instruction to the last block and returns its value.
+    #[inline]
+    pub fn push(&mut self, inst: Inst, src: u32) -> Value {
+        self.insts.push(inst);
+        self.src.push(src);
+        Value::inst(self.insts.len() - 1)
+    }
+
+    /// Appends a constant to the table, without looking for an equal one.
+    pub fn push_const(&mut self, ty: Type, bits: u128) -> Value {
+        self.consts.push(Const { ty, bits });
+        Value::constant(self.consts.len() - 1)
+    }
+
+    /// Appends an operand list and returns its start.
+    pub fn push_list(&mut self, values: &[Value]) -> u32 {
+        let start = self.pool.len() as u32;
+        self.pool.extend(values.iter().map(|v| v.0));
+        start
+    }
+
+    /// Appends an edge.
+    pub fn push_edge(&mut self, target: Block, args: &[Value]) -> EdgeRef {
+        let start = self.pool.len() as u32;
+        self.pool.push(target.0);
+        self.pool.push(args.len() as u32);
+        self.pool.extend(args.iter().map(|v| v.0));
+        EdgeRef(start)
+    }
+
+    /// Appends a call's operand list: its signature, then its arguments.
+    pub fn push_call(&mut self, sig: SigRef, args: &[Value]) -> (u32, u32) {
+        let start = self.pool.len() as u32;
+        self.pool.push(sig.0);
+        self.pool.extend(args.iter().map(|v| v.0));
+        (start, args.len() as u32 + 1)
+    }
+
+    /// Its own signature.
+    pub fn signature(&self) -> &Signature {
+        &self.sigs[self.sig.index()]
+    }
+
+    /// The signature that a call names.
+    pub fn call_sig(&self, inst: &Inst) -> SigRef {
+        debug_assert_eq!(inst.op.info().shape, Shape::Call);
+        SigRef(self.pool[inst.a as usize])
+    }
+
+    /// Adds a frame slot.
+    pub fn add_slot(&mut self, ty: Type) -> Slot {
+        self.slots.push(ty);
+        Slot(self.slots.len() as u32 - 1)
+    }
+
+    /// The values in the pool that instruction `inst` uses as an operand list (arguments of calls
+    /// and helpers, returned values), without edges.
+    pub fn list(&self, inst: &Inst) -> &[u32] {
+        let (start, len) = (inst.a as usize, inst.b as usize);
+        match inst.op.info().shape {
+            Shape::Call => &self.pool[start + 1..start + len],
+            Shape::LibCall | Shape::Return => &self.pool[start..start + len],
+            _ => &[],
+        }
+    }
+
+    /// Calls `f` on each value that `inst` uses, edge arguments included.
+    pub fn for_each_use(&self, inst: &Inst, mut f: impl FnMut(Value)) {
+        match inst.op.info().shape {
+            Shape::Nullary | Shape::Trap => {}
+            Shape::Unary | Shape::Load | Shape::CallResult => f(inst.va()),
+            Shape::Binary | Shape::Store => {
+                f(inst.va());
+                f(inst.vb());
+            }
+            Shape::Select => {
+                f(inst.va());
+                f(inst.vb());
+                f(inst.vc());
+            }
+            Shape::Call | Shape::LibCall | Shape::Return => {
+                self.list(inst).iter().for_each(|&v| f(Value(v)));
+            }
+            Shape::Jump => self.edge_args(EdgeRef(inst.a)).for_each(f),
+            Shape::BrIf => {
+                f(inst.va());
+                self.edge_args(EdgeRef(inst.b)).for_each(&mut f);
+                self.edge_args(EdgeRef(inst.c)).for_each(f);
+            }
+            Shape::BrTable => {
+                f(inst.va());
+                for edge in self.table_edges(inst) {
+                    self.edge_args(edge).for_each(&mut f);
+                }
+            }
+        }
+    }
+}
