@@ -11,9 +11,41 @@
 //! call never has to resize a frame. The buffer is live only between a call instruction and the
 //! callee's prologue, and between a return and the instruction after the call.
 //!
-//! Callee-saved: [`CALLEE_SAVED`] and `r14`, `r15` across calls inside an instance. A call that may
-//! leave the instance loads the callee's `r14` and `r15` first and restores its own afterwards.
-//! No vector register is callee-saved.
+//! Callee-saved: [`CALLEE_SAVED`] and `r14`, `r15` across calls inside an instance. No vector
+//! register is callee-saved.
+//!
+//! # Calls that may leave the instance
+//!
+//! Every call through a [`crate::vmctx::FuncRefDef`] (imported functions, `call_indirect`,
+//! `call_ref`) may end in another instance or in a host function. The caller passes its own context
+//! in [`CALLER_VMCTX_REG`], from which a host function learns who called it, and takes its own
+//! registers back afterwards. With the record's address in a register `ref` that is none of r10,
+//! r11, r14, r15 and the argument registers (`rax` always qualifies), the sequence is
+//!
+//! ```text
+//! mov  r10, r14
+//! mov  r14, [ref + FUNC_VMCTX]
+//! mov  r15, [ref + FUNC_MEMORY]
+//! call [ref + FUNC_CODE]
+//! mov  r14, [rsp + the frame slot that keeps the context]
+//! mov  r15, [r14 + memory(0) + MEMORY_ENTRY_BASE]     when the module has a memory
+//! ```
+//!
+//! `r10` is an argument like the others: live up to the callee's first instruction, lost after it.
+//! Calls inside an instance leave it undefined. A function of a host has the same convention; its
+//! `FUNC_CODE` is a stub of the runtime and its `FUNC_VMCTX` the host function's record.
+//!
+//! A tail call through a `FuncRefDef` is the first three lines, the release of the frame and
+//! `jmp [ref + FUNC_CODE]`. It returns to its caller's caller with the registers of another
+//! instance in `r14` and `r15`. So in a module that contains such a tail call anywhere, *every*
+//! call, also one inside the instance, is followed by the two restoring lines.
+//!
+//! # Frames
+//!
+//! The first instruction of a function subtracts a constant from `rsp`, the last before it leaves
+//! adds it, and nothing else moves `rsp` (a function without a frame has neither). Between the two,
+//! return address and frame size let the runtime walk the stack without frame pointers. Nothing
+//! before the first instruction is done, and no instruction after the frame's release, may trap.
 
 use crate::ty::Type;
 
@@ -31,6 +63,9 @@ pub const CALLEE_SAVED: [u8; 4] = [3, 5, 12, 13];
 pub const VMCTX_REG: u8 = 14;
 /// Hardware number of the register that holds the base of memory 0.
 pub const MEMORY_REG: u8 = 15;
+/// Hardware number of the register in which a call through a function reference passes the
+/// caller's context.
+pub const CALLER_VMCTX_REG: u8 = 10;
 /// Hardware number of the integer scratch register.
 pub const SCRATCH_INT: u8 = 11;
 /// Number of the vector scratch register.

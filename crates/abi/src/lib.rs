@@ -3,13 +3,15 @@
 //! The code generator and the runtime never see each other. Both read this crate: the layout of
 //! the instance context that generated code addresses ([`vmctx`]), where arguments and results
 //! travel ([`call`]), why code traps ([`trap`]), which helpers it may call ([`libcall`]), what an
-//! operator costs ([`fuel`]) and for which machine code is made ([`target`]).
+//! operator costs ([`fuel`]), how much address space stands behind a memory and a stack
+//! ([`memory`]) and for which machine code is made ([`target`]).
 
 #![forbid(unsafe_code)]
 
 pub mod call;
 pub mod fuel;
 pub mod libcall;
+pub mod memory;
 pub mod target;
 pub mod trap;
 pub mod ty;

@@ -5,7 +5,7 @@
 //! the helper into `rax`, and calls the stub whose address is at [`crate::vmctx::LIBCALL_STUB`];
 //! the stub changes to the host's stack, puts the context in front of the arguments and calls.
 //! On return the result is in `rax`; callee-saved registers of [`crate::call`] are kept, all others
-//! are lost. When a helper traps, the stub does not return.
+//! are lost. `-1` is all 64 bits set, so a caller that wants 32 bits truncates. When a helper traps, the stub does not return.
 
 macro_rules! libcalls {
     ($($(#[$doc:meta])* $name:ident / $text:literal ($args:literal)),* $(,)?) => {

@@ -37,8 +37,18 @@ pub const RT_HOST_SP: u32 = 8;
 pub const RT_LIBCALLS: u32 = 16;
 /// Runtime record: the context of the innermost guest frame below a host call.
 pub const RT_VMCTX: u32 = 24;
+/// Runtime record: while host code runs, the guest stack address that holds the return address
+/// into the innermost guest frame.
+pub const RT_EXIT_SP: u32 = 32;
+/// Runtime record: the host's MXCSR (32 bits), in force while host code runs.
+pub const RT_HOST_MXCSR: u32 = 40;
 /// Runtime record: first byte of the transfer buffer, cells of 16 bytes.
 pub const RT_TRANSFER: u32 = 64;
+
+/// Record of a host function: pointer to the store's runtime record, as in a context.
+pub const HOST_FUNC_RUNTIME: u32 = RUNTIME;
+/// Record of a host function: address of the host code that the runtime's stub calls.
+pub const HOST_FUNC_DISPATCH: u32 = 8;
 
 /// One memory as a context sees it.
 #[derive(Copy, Clone, Debug)]
@@ -64,7 +74,7 @@ pub struct MemoryDef {
 #[derive(Copy, Clone, Debug)]
 #[repr(C)]
 pub struct TableDef {
-    /// Address of the first element; elements are 8 bytes.
+    /// Address of the first element; elements are 8 bytes. Never changes, also when the table grows.
     pub base: u64,
     /// Current length in elements.
     pub len: u64,
