@@ -1,0 +1,3 @@
+// A guest's own exit code.
+print('leaving');
+exit(42);

@@ -1,0 +1,1 @@
+return {name = "lib", square = function(x) return x * x end}
