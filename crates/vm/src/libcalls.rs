@@ -1,0 +1,241 @@
+//! The helpers of generated code, see [`runwell_abi::libcall`].
+//!
+//! Each finds the instance through its context and does one operation of the specification, whole
+//! or not at all. What ends the guest's call instead of returning is a status in the second result
+//! register, which the stub takes to the entry stub's exit.
+
+use crate::call::{Payload, Pending};
+use crate::{InstanceData, Runtime, sys};
+use runwell_abi::vmctx::RUNTIME;
+use runwell_abi::{LibCall, TrapCode};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+/// What a helper gives back, in two registers.
+#[derive(Copy, Clone, Debug)]
+#[repr(C)]
+pub(crate) struct LibRet {
+    value: u64,
+    /// 0, or the status with which guest code is left.
+    status: u64,
+}
+
+/// A helper: the context and the arguments that the list says, the rest undefined.
+pub(crate) type Helper = unsafe extern "C" fn(*mut u8, u64, u64, u64, u64, u64) -> LibRet;
+
+/// Address of the stub by which generated code calls helpers.
+pub(crate) fn stub_address() -> u64 {
+    sys::libcall_stub_address()
+}
+
+/// The helpers, indexed by [`LibCall`].
+pub(crate) fn table() -> &'static [Helper; LibCall::ALL.len()] {
+    const TABLE: [Helper; LibCall::ALL.len()] = {
+        let mut table = [memory_grow as Helper; LibCall::ALL.len()];
+        let mut i = 0;
+        while i < table.len() {
+            table[i] = helper(LibCall::ALL[i]);
+            i += 1;
+        }
+        table
+    };
+    &TABLE
+}
+
+const fn helper(call: LibCall) -> Helper {
+    match call {
+        LibCall::MemoryGrow => memory_grow,
+        LibCall::MemoryFill => memory_fill,
+        LibCall::MemoryCopy => memory_copy,
+        LibCall::MemoryInit => memory_init,
+        LibCall::DataDrop => data_drop,
+        LibCall::TableGrow => table_grow,
+        LibCall::TableFill => table_fill,
+        LibCall::TableCopy => table_copy,
+        LibCall::TableInit => table_init,
+        LibCall::ElemDrop => elem_drop,
+    }
+}
+
+fn done(result: Result<(), TrapCode>) -> LibRet {
+    match result {
+        Ok(()) => LibRet { value: 0, status: 0 },
+        Err(code) => {
+            LibRet { value: 0, status: u64::from(sys::STATUS_LIBCALL) + u64::from(code as u8) }
+        }
+    }
+}
+
+/// Ends `grow`, which may have run code of the host.
+fn grown(runtime: &Runtime, grow: impl FnOnce() -> Result<Option<u64>, Payload>) -> LibRet {
+    let pending = match catch_unwind(AssertUnwindSafe(grow)) {
+        Ok(Ok(old)) => return LibRet { value: old.unwrap_or(u64::MAX), status: 0 },
+        Ok(Err(payload)) => Pending::Error(payload),
+        Err(payload) => Pending::Panic(payload),
+    };
+    runtime.pending.set(Some(pending));
+    LibRet { value: 0, status: u64::from(sys::STATUS_PENDING) }
+}
+
+/// The two halves of an argument that names two things.
+fn pair(both: u64) -> (usize, usize) {
+    (both as u32 as usize, (both >> 32) as usize)
+}
+
+/// The instance of a context.
+///
+/// # Safety
+/// A helper's: `vmctx` is the context of live guest code that waits.
+unsafe fn instance<'a>(vmctx: *mut u8) -> &'a InstanceData {
+    // SAFETY: the contract; whoever runs guest code has set the instance.
+    unsafe { InstanceData::of(vmctx) }
+}
+
+/// The store of a context.
+///
+/// # Safety
+/// As for [`instance`].
+unsafe fn runtime<'a>(vmctx: *mut u8) -> &'a Runtime {
+    // SAFETY: the contract; the head of a context points to its store's record.
+    unsafe { &**vmctx.add(RUNTIME as usize).cast::<*const Runtime>() }
+}
+
+// The contract of all helpers: generated code calls them through the stub, so the context is that
+// of live guest code that waits, whose objects nobody else uses; indices exist in its module.
+
+unsafe extern "C" fn memory_grow(
+    vmctx: *mut u8,
+    memory: u64,
+    delta: u64,
+    _: u64,
+    _: u64,
+    _: u64,
+) -> LibRet {
+    // SAFETY: the contract of all helpers.
+    let (runtime, memory) = unsafe { (runtime(vmctx), instance(vmctx).memory(memory as usize)) };
+    grown(runtime, || runtime.grow_memory(memory, delta))
+}
+
+unsafe extern "C" fn memory_fill(
+    vmctx: *mut u8,
+    memory: u64,
+    at: u64,
+    value: u64,
+    len: u64,
+    _: u64,
+) -> LibRet {
+    // SAFETY: the contract of all helpers.
+    let memory = unsafe { instance(vmctx).memory(memory as usize) };
+    done(memory.fill(at, value as u8, len))
+}
+
+unsafe extern "C" fn memory_copy(
+    vmctx: *mut u8,
+    memories: u64,
+    at: u64,
+    from: u64,
+    len: u64,
+    _: u64,
+) -> LibRet {
+    let (to, src) = pair(memories);
+    // SAFETY: the contract of all helpers.
+    let (to, src) = unsafe { (instance(vmctx).memory(to), instance(vmctx).memory(src)) };
+    done(to.copy_from(at, src, from, len))
+}
+
+unsafe extern "C" fn memory_init(
+    vmctx: *mut u8,
+    memory_segment: u64,
+    at: u64,
+    from: u64,
+    len: u64,
+    _: u64,
+) -> LibRet {
+    let (memory, segment) = pair(memory_segment);
+    // SAFETY: the contract of all helpers.
+    let instance = unsafe { instance(vmctx) };
+    // SAFETY: the same.
+    let memory = unsafe { instance.memory(memory) };
+    done(memory.init(at, instance.data[segment].bytes(), from, len))
+}
+
+unsafe extern "C" fn data_drop(
+    vmctx: *mut u8,
+    segment: u64,
+    _: u64,
+    _: u64,
+    _: u64,
+    _: u64,
+) -> LibRet {
+    // SAFETY: the contract of all helpers.
+    unsafe { instance(vmctx) }.data[segment as usize].drop_bytes();
+    done(Ok(()))
+}
+
+unsafe extern "C" fn table_grow(
+    vmctx: *mut u8,
+    table: u64,
+    init: u64,
+    delta: u64,
+    _: u64,
+    _: u64,
+) -> LibRet {
+    // SAFETY: the contract of all helpers.
+    let (runtime, table) = unsafe { (runtime(vmctx), instance(vmctx).table(table as usize)) };
+    grown(runtime, || runtime.grow_table(table, delta, init))
+}
+
+unsafe extern "C" fn table_fill(
+    vmctx: *mut u8,
+    table: u64,
+    at: u64,
+    value: u64,
+    len: u64,
+    _: u64,
+) -> LibRet {
+    // SAFETY: the contract of all helpers.
+    let table = unsafe { instance(vmctx).table(table as usize) };
+    done(table.fill(at, value, len))
+}
+
+unsafe extern "C" fn table_copy(
+    vmctx: *mut u8,
+    tables: u64,
+    at: u64,
+    from: u64,
+    len: u64,
+    _: u64,
+) -> LibRet {
+    let (to, src) = pair(tables);
+    // SAFETY: the contract of all helpers.
+    let (to, src) = unsafe { (instance(vmctx).table(to), instance(vmctx).table(src)) };
+    done(to.copy_from(at, src, from, len))
+}
+
+unsafe extern "C" fn table_init(
+    vmctx: *mut u8,
+    table_segment: u64,
+    at: u64,
+    from: u64,
+    len: u64,
+    _: u64,
+) -> LibRet {
+    let (table, segment) = pair(table_segment);
+    // SAFETY: the contract of all helpers.
+    let instance = unsafe { instance(vmctx) };
+    // SAFETY: the same.
+    let table = unsafe { instance.table(table) };
+    done(table.init(at, instance.elems[segment].elements(), from, len))
+}
+
+unsafe extern "C" fn elem_drop(
+    vmctx: *mut u8,
+    segment: u64,
+    _: u64,
+    _: u64,
+    _: u64,
+    _: u64,
+) -> LibRet {
+    // SAFETY: the contract of all helpers.
+    unsafe { instance(vmctx) }.elems[segment as usize].drop_elements();
+    done(Ok(()))
+}

@@ -1,0 +1,224 @@
+//! The record of one store that all of its instances point to.
+
+use crate::call::{Activation, Payload, Pending};
+use crate::stack::{DEFAULT_STACK_BYTES, GuestStack};
+use crate::{Error, Memory, Owned, Table, libcalls};
+use runwell_abi::TrapCode;
+use runwell_abi::call::TRANSFER_CELLS;
+use runwell_abi::memory::PAGE_BYTES;
+use runwell_abi::vmctx::{
+    RT_EXIT_SP, RT_GUEST_SP, RT_HOST_MXCSR, RT_HOST_SP, RT_LIBCALLS, RT_TRANSFER, RT_VMCTX,
+};
+use std::cell::{Cell, UnsafeCell};
+use std::mem::{MaybeUninit, offset_of};
+use std::ptr::null;
+
+/// Frames of a backtrace when nothing else is said.
+pub const DEFAULT_BACKTRACE_FRAMES: usize = 64;
+
+/// What a store's runtime record is made with.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub struct RuntimeConfig {
+    /// Bytes of guest stack.
+    pub stack_bytes: usize,
+    /// The most frames a backtrace lists.
+    pub backtrace_frames: usize,
+}
+
+impl Default for RuntimeConfig {
+    fn default() -> RuntimeConfig {
+        RuntimeConfig {
+            stack_bytes: DEFAULT_STACK_BYTES,
+            backtrace_frames: DEFAULT_BACKTRACE_FRAMES,
+        }
+    }
+}
+
+/// Is asked before guest code makes something larger.
+pub trait ResourceLimiter: Send {
+    /// May a memory grow from `current` to `desired` bytes? `maximum` is what its type declares.
+    ///
+    /// # Errors
+    /// An error ends the guest's call with it.
+    fn memory_growing(
+        &mut self,
+        current: u64,
+        desired: u64,
+        maximum: Option<u64>,
+    ) -> Result<bool, Payload>;
+
+    /// May a table grow from `current` to `desired` elements?
+    ///
+    /// # Errors
+    /// An error ends the guest's call with it.
+    fn table_growing(
+        &mut self,
+        current: u64,
+        desired: u64,
+        maximum: Option<u64>,
+    ) -> Result<bool, Payload>;
+}
+
+/// The part that stubs address.
+#[repr(C)]
+pub(crate) struct Head {
+    /// Where the next activation begins, and where the guest goes on after a host call.
+    pub(crate) guest_sp: Cell<u64>,
+    /// The frame of the entry stub of the innermost activation.
+    pub(crate) host_sp: Cell<u64>,
+    libcalls: *const libcalls::Helper,
+    /// The context of the instance that called out, 0 when the host called a host function.
+    pub(crate) vmctx: Cell<u64>,
+    /// Where the return address into the innermost guest frame is.
+    pub(crate) exit_sp: Cell<u64>,
+    pub(crate) host_mxcsr: Cell<u32>,
+}
+
+/// Where guest code faulted, as the handler noted it.
+#[derive(Copy, Clone)]
+pub(crate) struct Fault {
+    pub(crate) code: TrapCode,
+    pub(crate) pc: u64,
+    pub(crate) sp: u64,
+    pub(crate) address: Option<u64>,
+}
+
+/// The record of one store: what its contexts' `RUNTIME` points to.
+///
+/// Lives behind [`Owned`] and is used by one thread at a time. Between calls it is not tied to a
+/// thread.
+#[repr(C, align(16))]
+pub struct Runtime {
+    pub(crate) head: Head,
+    _reserved: [u64; 2],
+    transfer: UnsafeCell<[MaybeUninit<u128>; TRANSFER_CELLS]>,
+    /// The innermost activation of this store, null between calls.
+    pub(crate) activation: Cell<*const Activation>,
+    /// Written by the fault handler while guest code is interrupted.
+    pub(crate) fault: Cell<Fault>,
+    /// Why host code wants guest code to be left.
+    pub(crate) pending: Cell<Option<Pending>>,
+    /// Taken out while it is asked.
+    limiter: Cell<Option<Box<dyn ResourceLimiter>>>,
+    stack: GuestStack,
+    config: RuntimeConfig,
+}
+
+// SAFETY: the raw pointers are static, or null between calls, when a store may change threads.
+unsafe impl Send for Runtime {}
+
+const _: () = {
+    assert!(offset_of!(Runtime, head) == 0);
+    assert!(offset_of!(Head, guest_sp) == RT_GUEST_SP as usize);
+    assert!(offset_of!(Head, host_sp) == RT_HOST_SP as usize);
+    assert!(offset_of!(Head, libcalls) == RT_LIBCALLS as usize);
+    assert!(offset_of!(Head, vmctx) == RT_VMCTX as usize);
+    assert!(offset_of!(Head, exit_sp) == RT_EXIT_SP as usize);
+    assert!(offset_of!(Head, host_mxcsr) == RT_HOST_MXCSR as usize);
+    assert!(offset_of!(Runtime, transfer) == RT_TRANSFER as usize);
+};
+
+impl Runtime {
+    /// A store's record, with a guest stack of its own.
+    ///
+    /// # Errors
+    /// When the system gives no memory or does not let the fault handlers be installed.
+    pub fn new(config: RuntimeConfig) -> Result<Owned<Runtime>, Error> {
+        crate::init()?;
+        let stack = GuestStack::new(config.stack_bytes)?;
+        let head = Head {
+            guest_sp: Cell::new(stack.top()),
+            host_sp: Cell::new(0),
+            libcalls: libcalls::table().as_ptr(),
+            vmctx: Cell::new(0),
+            exit_sp: Cell::new(0),
+            host_mxcsr: Cell::new(0),
+        };
+        let fault = Fault { code: TrapCode::Unreachable, pc: 0, sp: 0, address: None };
+        Ok(Owned::new(Runtime {
+            head,
+            _reserved: [0; 2],
+            transfer: UnsafeCell::new([MaybeUninit::uninit(); TRANSFER_CELLS]),
+            activation: Cell::new(null()),
+            fault: Cell::new(fault),
+            pending: Cell::new(None),
+            limiter: Cell::new(None),
+            stack,
+            config,
+        }))
+    }
+
+    /// What it was made with.
+    pub fn config(&self) -> &RuntimeConfig {
+        &self.config
+    }
+
+    pub(crate) fn stack(&self) -> &GuestStack {
+        &self.stack
+    }
+
+    /// The lowest address the stack pointer may take in guest code.
+    pub fn stack_limit(&self) -> u64 {
+        self.stack.limit()
+    }
+
+    /// First cell of the transfer buffer, of [`TRANSFER_CELLS`].
+    pub fn cells(&self) -> *mut u128 {
+        self.transfer.get().cast()
+    }
+
+    /// True while guest code of this store is active, also while it waits for a host function.
+    pub fn is_active(&self) -> bool {
+        !self.activation.get().is_null()
+    }
+
+    /// The context of the instance that called the running host function; null when the host did,
+    /// or when nothing is active.
+    pub fn caller_vmctx(&self) -> *mut u8 {
+        self.head.vmctx.get() as *mut u8
+    }
+
+    /// Sets who is asked before guest code makes something larger. Nobody at first.
+    pub fn set_limiter(&self, limiter: Option<Box<dyn ResourceLimiter>>) {
+        self.limiter.set(limiter);
+    }
+
+    /// Asks the limiter, which is not set while it runs.
+    fn ask(
+        &self,
+        question: impl FnOnce(&mut dyn ResourceLimiter) -> Result<bool, Payload>,
+    ) -> Result<bool, Payload> {
+        let Some(mut limiter) = self.limiter.take() else { return Ok(true) };
+        let answer = question(&mut *limiter);
+        self.limiter.set(Some(limiter));
+        answer
+    }
+
+    /// Grows a memory of this store by `delta` pages as `memory.grow` does: the old size in pages,
+    /// or `None` when its limits or the limiter exclude it.
+    ///
+    /// # Errors
+    /// The limiter's, or a [`crate::Error`] when the system cannot give what limits allow.
+    pub fn grow_memory(&self, memory: &Memory, delta: u64) -> Result<Option<u64>, Payload> {
+        let desired = memory.pages().saturating_add(delta).saturating_mul(PAGE_BYTES);
+        let maximum = memory.ty().max.map(|max| max.saturating_mul(PAGE_BYTES));
+        if !self.ask(|limiter| limiter.memory_growing(memory.len(), desired, maximum))? {
+            return Ok(None);
+        }
+        memory.grow(delta).map_err(|error| Box::new(error) as Payload)
+    }
+
+    /// Grows a table of this store by `delta` elements `init` as `table.grow` does: the old size,
+    /// or `None` when its limits or the limiter exclude it.
+    ///
+    /// # Errors
+    /// The limiter's.
+    pub fn grow_table(&self, table: &Table, delta: u64, init: u64) -> Result<Option<u64>, Payload> {
+        let desired = table.len().saturating_add(delta);
+        let maximum = table.ty().max;
+        if !self.ask(|limiter| limiter.table_growing(table.len(), desired, maximum))? {
+            return Ok(None);
+        }
+        Ok(table.grow(delta, init))
+    }
+}

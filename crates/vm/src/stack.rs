@@ -1,0 +1,105 @@
+//! Stacks for guest code.
+//!
+//! From low to high addresses: an inaccessible guard, room that guest code does not count on, the
+//! usable part. Guest code checks the stack pointer against the end of the usable part
+//! ([`GuestStack::limit`]). The room is for frames that need no check
+//! ([`runwell_abi::memory::STACK_RED_ZONE_BYTES`]), for the runtime's stubs, and for the frames of
+//! signals that the host handles without a stack of their own. The guard turns what should not
+//! happen into a fault.
+//!
+//! Stacks of equal size are recycled through a bounded pool.
+
+use crate::Error;
+use crate::mmap::{Access, Mmap, OS_PAGE_BYTES};
+use runwell_abi::memory::STACK_RED_ZONE_BYTES;
+use std::sync::{Mutex, PoisonError};
+
+/// Usable bytes when nothing else is said.
+pub const DEFAULT_STACK_BYTES: usize = 1 << 20;
+/// Inaccessible bytes below a stack.
+const GUARD_BYTES: usize = 256 << 10;
+/// Bytes below the limit.
+const ROOM_BYTES: usize = 64 << 10;
+/// The most stacks kept.
+const POOLED_STACKS: usize = 32;
+/// Bytes at the top of a pooled stack whose memory is kept.
+const WARM_BYTES: usize = 64 << 10;
+
+const _: () = assert!(ROOM_BYTES > 2 * STACK_RED_ZONE_BYTES as usize);
+
+static POOL: Mutex<Vec<Mmap>> = Mutex::new(Vec::new());
+
+/// A stack that one store's guest code runs on.
+pub struct GuestStack {
+    /// Always present but during drop.
+    map: Option<Mmap>,
+    base: u64,
+    len: u64,
+}
+
+impl GuestStack {
+    /// A stack with at least `usable` bytes.
+    ///
+    /// # Errors
+    /// When the system gives no memory.
+    pub fn new(usable: usize) -> Result<GuestStack, Error> {
+        let what = "bytes of a guest stack";
+        if usable > 1 << 40 {
+            return Err(Error::Limit { what, wanted: usable as u64, limit: 1 << 40 });
+        }
+        let len = GUARD_BYTES + ROOM_BYTES + usable.max(1).next_multiple_of(OS_PAGE_BYTES);
+        let pooled = {
+            let mut pool = POOL.lock().unwrap_or_else(PoisonError::into_inner);
+            pool.iter().rposition(|map| map.len() == len).map(|at| pool.swap_remove(at))
+        };
+        let map = match pooled {
+            Some(map) => map,
+            None => {
+                let map = Mmap::new(len, Access::None)?;
+                // SAFETY: nobody uses the fresh mapping.
+                unsafe { map.protect(GUARD_BYTES, len - GUARD_BYTES, Access::ReadWrite)? };
+                map
+            }
+        };
+        let base = map.base().as_ptr() as u64;
+        Ok(GuestStack { map: Some(map), base, len: len as u64 })
+    }
+
+    /// The address after the highest byte, a multiple of 16.
+    pub fn top(&self) -> u64 {
+        self.base + self.len
+    }
+
+    /// The lowest address the stack pointer may take in guest code.
+    pub fn limit(&self) -> u64 {
+        self.base + (GUARD_BYTES + ROOM_BYTES) as u64
+    }
+
+    /// True for addresses of the accessible part.
+    pub(crate) fn contains(&self, address: u64) -> bool {
+        (self.base + GUARD_BYTES as u64..self.top()).contains(&address)
+    }
+
+    /// True for addresses of the guard.
+    pub(crate) fn guard_contains(&self, address: u64) -> bool {
+        (self.base..self.base + GUARD_BYTES as u64).contains(&address)
+    }
+}
+
+impl Drop for GuestStack {
+    fn drop(&mut self) {
+        let Some(map) = self.map.take() else { return };
+        let cold = map.len() - GUARD_BYTES - WARM_BYTES.min(map.len() - GUARD_BYTES);
+        // SAFETY: nothing runs on the stack any more.
+        if unsafe { map.discard(GUARD_BYTES, cold) }.is_err() {
+            return;
+        }
+        let mut pool = POOL.lock().unwrap_or_else(PoisonError::into_inner);
+        if pool.len() < POOLED_STACKS {
+            pool.push(map);
+        } else {
+            drop(pool);
+            drop(map);
+        }
+    }
+}

@@ -1,0 +1,8 @@
+//! What differs between machines: the stubs between host and guest, and machine contexts.
+
+mod x64;
+
+pub(crate) use x64::{
+    STATUS_FAULT, STATUS_LIBCALL, STATUS_PENDING, enter, enter_return_address, host_thunk_address,
+    libcall_stub_address, redirect, trapped_pc_sp,
+};

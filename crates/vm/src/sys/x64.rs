@@ -1,0 +1,335 @@
+//! The stubs between host and guest code on x86-64.
+//!
+//! `enter` keeps the host's callee-saved registers in its frame on the host's stack, notes that
+//! frame's address in the runtime record and changes to the guest's stack. Its other half,
+//! `trap_exit`, can be reached from anywhere with nothing but that address in `rsp`: by falling
+//! into it when the guest returns, by a jump of the stubs below, by the fault handler rewriting the
+//! interrupted context.
+//!
+//! The two stubs that lead out of guest code, `host_thunk` and `libcall_stub`, change back to the
+//! host's stack directly below `enter`'s frame. While they are there, their unwind information
+//! says that they *are* `enter`, so that backtraces of the host go from a host function straight to
+//! the caller of `enter`. Nothing unwinds through the stubs: what they call catches panics.
+//!
+//! `rbp` is callee-saved for guests too, so it carries the address of `enter`'s frame across the
+//! call; `rbx` carries the register file's.
+//!
+//! MXCSR: guest code runs with the architecture's default control bits (exceptions masked, round to
+//! nearest, denormals kept), host code with its own. The sticky flags are nobody's.
+
+use runwell_abi::RegFile;
+use runwell_abi::call::{REGFILE_FLOAT, REGFILE_INT};
+use runwell_abi::vmctx::{
+    HOST_FUNC_DISPATCH, HOST_FUNC_RUNTIME, RT_EXIT_SP, RT_GUEST_SP, RT_HOST_MXCSR, RT_HOST_SP,
+    RT_LIBCALLS, RT_VMCTX, RUNTIME,
+};
+use std::arch::global_asm;
+
+/// Status in `eax` at `trap_exit`: the fault handler noted why in the runtime record.
+pub(crate) const STATUS_FAULT: u32 = 1;
+/// Status: what host code called left its reason in the runtime record.
+pub(crate) const STATUS_PENDING: u32 = 2;
+/// Status: a helper trapped; the code is added.
+pub(crate) const STATUS_LIBCALL: u32 = 0x100;
+
+/// Bytes of a register file, and 8 to keep the stack aligned; the last 8 are scratch.
+const THUNK_FRAME: usize = size_of::<RegFile>() + 8;
+const _: () = assert!(THUNK_FRAME % 16 == 8 && REGFILE_FLOAT == 0);
+
+unsafe extern "C" {
+    /// Calls guest code, see [`enter`].
+    fn runwell_vm_enter(
+        code: u64,
+        vmctx: u64,
+        memory_base: u64,
+        regs: *mut RegFile,
+        runtime: *const u8,
+    ) -> u32;
+    static runwell_vm_enter_return: u8;
+    static runwell_vm_trap_exit: u8;
+    static runwell_vm_host_thunk: u8;
+    static runwell_vm_libcall_stub: u8;
+}
+
+global_asm!(
+    // Unwind rows of a stub that runs directly below `enter`'s frame.
+    ".macro runwell_vm_cfi_below_enter",
+    "  .cfi_def_cfa rsp, 80",
+    "  .cfi_offset rip, -8",
+    "  .cfi_offset rbp, -16",
+    "  .cfi_offset rbx, -24",
+    "  .cfi_offset r12, -32",
+    "  .cfi_offset r13, -40",
+    "  .cfi_offset r14, -48",
+    "  .cfi_offset r15, -56",
+    ".endm",
+
+    ".pushsection .text.runwell_vm, \"ax\", @progbits",
+
+    // enter(code rdi, vmctx rsi, memory_base rdx, regs rcx, runtime r8) -> status eax
+    ".balign 16",
+    ".hidden runwell_vm_enter",
+    ".globl runwell_vm_enter",
+    ".type runwell_vm_enter, @function",
+    "runwell_vm_enter:",
+    ".cfi_startproc",
+    "push rbp",
+    ".cfi_adjust_cfa_offset 8",
+    ".cfi_offset rbp, -16",
+    "mov rbp, rsp",
+    ".cfi_def_cfa_register rbp",
+    "push rbx",
+    ".cfi_offset rbx, -24",
+    "push r12",
+    ".cfi_offset r12, -32",
+    "push r13",
+    ".cfi_offset r13, -40",
+    "push r14",
+    ".cfi_offset r14, -48",
+    "push r15",
+    ".cfi_offset r15, -56",
+    "sub rsp, 24",
+    "stmxcsr dword ptr [rsp]",
+    "mov eax, dword ptr [rsp]",
+    "mov dword ptr [r8 + {RT_HOST_MXCSR}], eax",
+    "and eax, 0xffc0",
+    "cmp eax, 0x1f80",
+    "je 2f",
+    "ldmxcsr dword ptr [rip + runwell_vm_mxcsr]",
+    "2:",
+    "mov qword ptr [r8 + {RT_HOST_SP}], rsp",
+    "mov rsp, qword ptr [r8 + {RT_GUEST_SP}]",
+    "mov r14, rsi",
+    "mov r15, rdx",
+    "mov rbx, rcx",
+    "mov r11, rdi",
+    // The caller is no instance.
+    "xor r10d, r10d",
+    "movaps xmm0, xmmword ptr [rbx]",
+    "movaps xmm1, xmmword ptr [rbx + 16]",
+    "movaps xmm2, xmmword ptr [rbx + 32]",
+    "movaps xmm3, xmmword ptr [rbx + 48]",
+    "movaps xmm4, xmmword ptr [rbx + 64]",
+    "movaps xmm5, xmmword ptr [rbx + 80]",
+    "movaps xmm6, xmmword ptr [rbx + 96]",
+    "movaps xmm7, xmmword ptr [rbx + 112]",
+    "mov rdi, qword ptr [rbx + {REGFILE_INT}]",
+    "mov rsi, qword ptr [rbx + {REGFILE_INT} + 8]",
+    "mov rdx, qword ptr [rbx + {REGFILE_INT} + 16]",
+    "mov rcx, qword ptr [rbx + {REGFILE_INT} + 24]",
+    "mov r8, qword ptr [rbx + {REGFILE_INT} + 32]",
+    "mov r9, qword ptr [rbx + {REGFILE_INT} + 40]",
+    "call r11",
+    // The return address that ends walks of the guest's stack.
+    ".hidden runwell_vm_enter_return",
+    ".globl runwell_vm_enter_return",
+    "runwell_vm_enter_return:",
+    "mov qword ptr [rbx + {REGFILE_INT}], rax",
+    "mov qword ptr [rbx + {REGFILE_INT} + 8], rdx",
+    "mov qword ptr [rbx + {REGFILE_INT} + 16], rcx",
+    "mov qword ptr [rbx + {REGFILE_INT} + 24], rsi",
+    "movaps xmmword ptr [rbx], xmm0",
+    "movaps xmmword ptr [rbx + 16], xmm1",
+    "movaps xmmword ptr [rbx + 32], xmm2",
+    "movaps xmmword ptr [rbx + 48], xmm3",
+    "lea rsp, [rbp - 64]",
+    "xor eax, eax",
+    // Here with `enter`'s frame in rsp and the status in eax; nothing else is known.
+    ".hidden runwell_vm_trap_exit",
+    ".globl runwell_vm_trap_exit",
+    "runwell_vm_trap_exit:",
+    ".cfi_def_cfa rsp, 80",
+    "mov ecx, dword ptr [rsp]",
+    "and ecx, 0xffc0",
+    "cmp ecx, 0x1f80",
+    "je 3f",
+    "ldmxcsr dword ptr [rsp]",
+    "3:",
+    "add rsp, 24",
+    ".cfi_adjust_cfa_offset -24",
+    "pop r15",
+    ".cfi_adjust_cfa_offset -8",
+    ".cfi_restore r15",
+    "pop r14",
+    ".cfi_adjust_cfa_offset -8",
+    ".cfi_restore r14",
+    "pop r13",
+    ".cfi_adjust_cfa_offset -8",
+    ".cfi_restore r13",
+    "pop r12",
+    ".cfi_adjust_cfa_offset -8",
+    ".cfi_restore r12",
+    "pop rbx",
+    ".cfi_adjust_cfa_offset -8",
+    ".cfi_restore rbx",
+    "pop rbp",
+    ".cfi_adjust_cfa_offset -8",
+    ".cfi_restore rbp",
+    "ret",
+    ".cfi_endproc",
+    ".size runwell_vm_enter, . - runwell_vm_enter",
+
+    // Guest calls host: r14 the host function's record, r10 the caller's context.
+    ".balign 16",
+    ".hidden runwell_vm_host_thunk",
+    ".globl runwell_vm_host_thunk",
+    ".type runwell_vm_host_thunk, @function",
+    "runwell_vm_host_thunk:",
+    ".cfi_startproc",
+    "mov r11, qword ptr [r14 + {HOST_FUNC_RUNTIME}]",
+    "mov qword ptr [r11 + {RT_EXIT_SP}], rsp",
+    "mov qword ptr [r11 + {RT_VMCTX}], r10",
+    "sub rsp, {THUNK_FRAME}",
+    ".cfi_adjust_cfa_offset {THUNK_FRAME}",
+    "mov qword ptr [r11 + {RT_GUEST_SP}], rsp",
+    "movaps xmmword ptr [rsp], xmm0",
+    "movaps xmmword ptr [rsp + 16], xmm1",
+    "movaps xmmword ptr [rsp + 32], xmm2",
+    "movaps xmmword ptr [rsp + 48], xmm3",
+    "movaps xmmword ptr [rsp + 64], xmm4",
+    "movaps xmmword ptr [rsp + 80], xmm5",
+    "movaps xmmword ptr [rsp + 96], xmm6",
+    "movaps xmmword ptr [rsp + 112], xmm7",
+    "mov qword ptr [rsp + {REGFILE_INT}], rdi",
+    "mov qword ptr [rsp + {REGFILE_INT} + 8], rsi",
+    "mov qword ptr [rsp + {REGFILE_INT} + 16], rdx",
+    "mov qword ptr [rsp + {REGFILE_INT} + 24], rcx",
+    "mov qword ptr [rsp + {REGFILE_INT} + 32], r8",
+    "mov qword ptr [rsp + {REGFILE_INT} + 40], r9",
+    "mov eax, dword ptr [r11 + {RT_HOST_MXCSR}]",
+    "and eax, 0xffc0",
+    "cmp eax, 0x1f80",
+    "je 2f",
+    "ldmxcsr dword ptr [r11 + {RT_HOST_MXCSR}]",
+    "2:",
+    "mov rdi, r14",
+    "mov rsi, rsp",
+    "mov rdx, r10",
+    ".cfi_remember_state",
+    "mov rsp, qword ptr [r11 + {RT_HOST_SP}]",
+    "runwell_vm_cfi_below_enter",
+    "call qword ptr [r14 + {HOST_FUNC_DISPATCH}]",
+    "test eax, eax",
+    "jne runwell_vm_trap_exit",
+    "mov r11, qword ptr [r14 + {HOST_FUNC_RUNTIME}]",
+    "mov rsp, qword ptr [r11 + {RT_GUEST_SP}]",
+    ".cfi_restore_state",
+    "stmxcsr dword ptr [rsp + {THUNK_FRAME} - 8]",
+    "mov eax, dword ptr [rsp + {THUNK_FRAME} - 8]",
+    "and eax, 0xffc0",
+    "cmp eax, 0x1f80",
+    "je 3f",
+    "ldmxcsr dword ptr [rip + runwell_vm_mxcsr]",
+    "3:",
+    "mov rax, qword ptr [rsp + {REGFILE_INT}]",
+    "mov rdx, qword ptr [rsp + {REGFILE_INT} + 8]",
+    "mov rcx, qword ptr [rsp + {REGFILE_INT} + 16]",
+    "mov rsi, qword ptr [rsp + {REGFILE_INT} + 24]",
+    "movaps xmm0, xmmword ptr [rsp]",
+    "movaps xmm1, xmmword ptr [rsp + 16]",
+    "movaps xmm2, xmmword ptr [rsp + 32]",
+    "movaps xmm3, xmmword ptr [rsp + 48]",
+    "add rsp, {THUNK_FRAME}",
+    ".cfi_adjust_cfa_offset -{THUNK_FRAME}",
+    "ret",
+    ".cfi_endproc",
+    ".size runwell_vm_host_thunk, . - runwell_vm_host_thunk",
+
+    // Guest calls helper rax. Helpers do not compute with floats, so MXCSR stays.
+    ".balign 16",
+    ".hidden runwell_vm_libcall_stub",
+    ".globl runwell_vm_libcall_stub",
+    ".type runwell_vm_libcall_stub, @function",
+    "runwell_vm_libcall_stub:",
+    ".cfi_startproc",
+    "mov r11, qword ptr [r14 + {RUNTIME}]",
+    "mov qword ptr [r11 + {RT_EXIT_SP}], rsp",
+    "mov qword ptr [r11 + {RT_VMCTX}], r14",
+    "lea r10, [rsp - 8]",
+    "mov qword ptr [r11 + {RT_GUEST_SP}], r10",
+    "mov r10, qword ptr [r11 + {RT_LIBCALLS}]",
+    "mov rdi, r14",
+    ".cfi_remember_state",
+    "mov rsp, qword ptr [r11 + {RT_HOST_SP}]",
+    "runwell_vm_cfi_below_enter",
+    "call qword ptr [r10 + rax * 8]",
+    "test edx, edx",
+    "jne 4f",
+    "mov r11, qword ptr [r14 + {RUNTIME}]",
+    "mov rsp, qword ptr [r11 + {RT_EXIT_SP}]",
+    ".cfi_restore_state",
+    "ret",
+    "4:",
+    "runwell_vm_cfi_below_enter",
+    "mov eax, edx",
+    "jmp runwell_vm_trap_exit",
+    ".cfi_endproc",
+    ".size runwell_vm_libcall_stub, . - runwell_vm_libcall_stub",
+    ".popsection",
+
+    ".pushsection .rodata.runwell_vm, \"a\", @progbits",
+    ".balign 4",
+    "runwell_vm_mxcsr: .long 0x1f80",
+    ".popsection",
+    RT_GUEST_SP = const RT_GUEST_SP,
+    RT_HOST_SP = const RT_HOST_SP,
+    RT_LIBCALLS = const RT_LIBCALLS,
+    RT_VMCTX = const RT_VMCTX,
+    RT_EXIT_SP = const RT_EXIT_SP,
+    RT_HOST_MXCSR = const RT_HOST_MXCSR,
+    RUNTIME = const RUNTIME,
+    HOST_FUNC_RUNTIME = const HOST_FUNC_RUNTIME,
+    HOST_FUNC_DISPATCH = const HOST_FUNC_DISPATCH,
+    REGFILE_INT = const REGFILE_INT,
+    THUNK_FRAME = const THUNK_FRAME,
+);
+
+/// Calls guest code at `code` on the runtime's guest stack with the registers of `regs`, where the
+/// results are left. Gives 0, or a status when guest code was left early.
+///
+/// # Safety
+/// The arguments are those of a [`crate::Runtime::invoke`] whose contract holds, and the runtime
+/// record's guest stack pointer is 16-byte aligned with room below.
+#[inline]
+pub(crate) unsafe fn enter(
+    code: u64,
+    vmctx: u64,
+    memory_base: u64,
+    regs: *mut RegFile,
+    runtime: *const u8,
+) -> u32 {
+    // SAFETY: the contract is passed on.
+    unsafe { runwell_vm_enter(code, vmctx, memory_base, regs, runtime) }
+}
+
+/// The return address of guest functions that the host called.
+pub(crate) fn enter_return_address() -> u64 {
+    &raw const runwell_vm_enter_return as u64
+}
+
+/// The code of host functions as guests call them.
+pub(crate) fn host_thunk_address() -> u64 {
+    &raw const runwell_vm_host_thunk as u64
+}
+
+/// The stub by which guests call helpers.
+pub(crate) fn libcall_stub_address() -> u64 {
+    &raw const runwell_vm_libcall_stub as u64
+}
+
+/// Program counter and stack pointer of an interrupted context.
+pub(crate) fn trapped_pc_sp(context: &libc::ucontext_t) -> (u64, u64) {
+    let regs = &context.uc_mcontext.gregs;
+    (regs[libc::REG_RIP as usize] as u64, regs[libc::REG_RSP as usize] as u64)
+}
+
+/// Makes an interrupted context continue at `trap_exit` with `host_sp` and a status.
+pub(crate) fn redirect(context: &mut libc::ucontext_t, host_sp: u64, status: u32) {
+    /// The direction flag, which host code wants clear.
+    const DIRECTION: i64 = 1 << 10;
+    let regs = &mut context.uc_mcontext.gregs;
+    regs[libc::REG_RIP as usize] = (&raw const runwell_vm_trap_exit) as i64;
+    regs[libc::REG_RSP as usize] = host_sp as i64;
+    regs[libc::REG_RAX as usize] = i64::from(status);
+    regs[libc::REG_EFL as usize] &= !DIRECTION;
+}
