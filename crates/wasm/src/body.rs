@@ -1,0 +1,293 @@
+//! From one body to one SSA function, in one forward walk.
+//!
+//! Each operator is validated and then translated at once; values exist as soon as they are made
+//! ([`runwell_opt::Builder`] folds and numbers them), so there is no second look at the text. What
+//! makes SSA possible in one walk is that control is structured:
+//!
+//! - *locals* ([`crate::locals`]) have a current value; each construct that is branched to undoes
+//!   what was set inside of it when it ends, and block parameters are made for the locals whose
+//!   values differ at its incoming edges;
+//! - *loop headers* ([`crate::control`]) get parameters for the locals that [`crate::scan`] has seen
+//!   written in the loop; those that turn out to be the same on all edges become aliases when the
+//!   loop closes.
+//!
+//! Blocks come out in text order, which is a reverse post-order in which loops are contiguous.
+//! Unreachable code is validated but yields nothing.
+//!
+//! Complexity: O(operators + arity + edge arguments), the latter two bounded by the scan.
+
+use crate::control::{Edge, Frame, LoopParam, MergeLocal};
+use crate::error::{Error, Result};
+use crate::features;
+use crate::locals::{Local, LogEntry};
+use crate::module::{ModuleInfo, Validation};
+use crate::operator::Visitor;
+use crate::scan::Scan;
+use crate::section;
+use runwell_abi::Type;
+use runwell_ir::work::Pass;
+use runwell_ir::{Function, LoopId, SigRef, Value, Work};
+use runwell_opt::Builder;
+use wasmparser as wp;
+use wasmparser::BinaryReader;
+
+/// Translates bodies to SSA: a reusable context, one per thread. What it yields for a body does not
+/// depend on what it did before.
+#[derive(Default)]
+pub struct Translator {
+    validator: wp::FuncValidatorAllocations,
+    cx: Cx,
+    work: Work,
+}
+
+/// The state of translating one function.
+#[derive(Default)]
+pub(crate) struct Cx {
+    pub(crate) b: Builder,
+    pub(crate) scan: Scan,
+    /// The operand stack.
+    pub(crate) stack: Vec<Value>,
+    /// Open constructs, the function first. Constructs opened in unreachable code are only counted.
+    pub(crate) frames: Vec<Frame>,
+    /// True while the current operator can be reached.
+    pub(crate) reachable: bool,
+    /// Constructs opened since code became unreachable.
+    pub(crate) dead: u32,
+    /// Constructs met so far.
+    pub(crate) constructs: usize,
+    /// The innermost loop that the current block lies in.
+    pub(crate) loop_id: LoopId,
+    /// Locals, by index; entries are valid for locals the scan has seen mentioned.
+    pub(crate) locals: Vec<Local>,
+    /// What the locals set since the open constructs were entered were before. See `locals`.
+    pub(crate) log: Vec<LogEntry>,
+    /// Length of the log when the innermost construct with its own undo scope was entered.
+    pub(crate) log_start: u32,
+    /// Edges to the ends of open constructs, as lists.
+    pub(crate) edges: Vec<Edge>,
+    /// Locals and their values on these edges.
+    pub(crate) pairs: Vec<(u32, Value)>,
+    /// Results on these edges.
+    pub(crate) vals: Vec<Value>,
+    /// Parameters of the headers of open loops.
+    pub(crate) loop_params: Vec<LoopParam>,
+    /// Parameters of open ifs, for the other arm.
+    pub(crate) saved: Vec<Value>,
+    /// Scratch of merges: the locals that come in.
+    pub(crate) merge: Vec<MergeLocal>,
+    /// Scratch of merges: the number of the current one, for stamps.
+    pub(crate) merge_stamp: u32,
+    /// Scratch: arguments.
+    pub(crate) args: Vec<Value>,
+    /// Scratch: results.
+    pub(crate) results: Vec<Value>,
+    /// Scratch: targets of a branch table.
+    pub(crate) targets: Vec<u32>,
+    /// Scratch: entries of a branch table.
+    pub(crate) table: Vec<u32>,
+    /// Scratch: distinct edges of a branch table.
+    pub(crate) edge_numbers: Vec<u32>,
+    /// Branch tables met so far, for stamps.
+    pub(crate) table_stamp: u32,
+    /// Steps beyond one per operator.
+    pub(crate) extra: usize,
+    /// Declared locals as runs: index after the last one, type.
+    runs: Vec<(u32, Type)>,
+}
+
+impl Translator {
+    /// A fresh context.
+    pub fn new() -> Translator {
+        Translator::default()
+    }
+
+    /// Steps of work done since the context was made, all functions together.
+    pub fn work(&self) -> &Work {
+        &self.work
+    }
+
+    /// Validates and translates own function number `own` of `module`. `bytes` is the binary that
+    /// `module` and `validation` were parsed from. The function stays valid until the next call.
+    ///
+    /// # Errors
+    /// When the body is invalid, uses an unsupported proposal or exceeds a limit.
+    ///
+    /// # Panics
+    /// When `own` is out of range or `bytes` is another binary.
+    pub fn translate(
+        &mut self,
+        module: &ModuleInfo,
+        validation: &Validation,
+        bytes: &[u8],
+        own: usize,
+    ) -> Result<&mut Function> {
+        let index = module.imported_funcs() + own as u32;
+        let range = module.bodies[own].clone();
+        let body = &bytes[range.start as usize..range.end as usize];
+        let ty = module.funcs[index as usize];
+        let func = validation.func(index, ty).expect("a module with bodies");
+        let features = func.features;
+        let mut validator = func.into_validator(std::mem::take(&mut self.validator));
+        let reader = BinaryReader::new_features(body, range.start.into(), features);
+        let result = self.cx.walk(module, validation, &mut validator, reader, body, index, ty);
+        self.validator = validator.into_allocations();
+        self.work.charge(Pass::Scan, self.cx.scan.work());
+        self.work.charge(Pass::Translate, self.cx.scan.operators as usize + self.cx.extra);
+        match result {
+            Ok(()) => {
+                self.work.add(&std::mem::take(&mut self.cx.b.work));
+                Ok(&mut self.cx.b.func)
+            }
+            Err(error) => Err(second_look(validation, body, range.start, index, ty, error)),
+        }
+    }
+}
+
+/// Decides whether the error of a body is about a proposal or about the body.
+#[cold]
+fn second_look(
+    validation: &Validation,
+    body: &[u8],
+    at: u32,
+    index: u32,
+    ty: u32,
+    error: Error,
+) -> Error {
+    use crate::error::ErrorKind;
+    if let ErrorKind::Limit { .. } | ErrorKind::Component = error.kind() {
+        return error.in_func(index);
+    }
+    let everything = validation.func(index, ty).map(|mut func| {
+        func.features = features::EVERYTHING;
+        let reader = BinaryReader::new_features(body, at.into(), features::EVERYTHING);
+        let body = wp::FunctionBody::new(reader);
+        func.into_validator(Default::default()).validate(&body)
+    });
+    section::resolve(error, everything.and_then(std::result::Result::err)).in_func(index)
+}
+
+impl Cx {
+    #[allow(clippy::too_many_arguments)]
+    fn walk(
+        &mut self,
+        module: &ModuleInfo,
+        validation: &Validation,
+        validator: &mut wp::FuncValidator<wp::ValidatorResources>,
+        mut reader: BinaryReader<'_>,
+        body: &[u8],
+        index: u32,
+        ty: u32,
+    ) -> Result<()> {
+        self.scan.operators = 0;
+        self.extra = 0;
+        self.declare(module, validator, &mut reader, ty)?;
+        let start = reader.current_position();
+        let at = reader.original_position() as u32;
+        let sig = &module.types[ty as usize];
+        let declared = validator.len_locals();
+        self.scan.run(
+            module,
+            &body[start..],
+            at,
+            declared,
+            sig.results.len(),
+            &validation.limits,
+        )?;
+        self.begin(module, index, ty);
+        let mut visitor = Visitor { cx: self, module, validator, at: 0 };
+        while !reader.eof() {
+            visitor.at = reader.original_position();
+            reader.visit_operator(&mut visitor)??;
+        }
+        visitor.at = reader.original_position();
+        reader.finish_expression(&visitor)?;
+        self.finish();
+        Ok(())
+    }
+
+    /// Reads the declarations of locals, as runs.
+    fn declare(
+        &mut self,
+        module: &ModuleInfo,
+        validator: &mut wp::FuncValidator<wp::ValidatorResources>,
+        reader: &mut BinaryReader<'_>,
+        ty: u32,
+    ) -> Result<()> {
+        self.runs.clear();
+        let mut end = module.types[ty as usize].params.len() as u32;
+        for _ in 0..reader.read_var_u32()? {
+            let at = reader.original_position();
+            let count = reader.read_var_u32()?;
+            let ty: wp::ValType = reader.read()?;
+            validator.define_locals(at, count, ty)?;
+            end += count;
+            if let Some(ty) = section::value_type(ty) {
+                self.runs.push((end, ty));
+            }
+            self.extra += 1;
+        }
+        Ok(())
+    }
+
+    /// Starts the function: its entry block and the locals that are mentioned.
+    fn begin(&mut self, module: &ModuleInfo, index: u32, ty: u32) {
+        self.stack.clear();
+        self.frames.clear();
+        self.reachable = true;
+        self.dead = 0;
+        self.constructs = 0;
+        self.loop_id = LoopId::NONE;
+        self.log.clear();
+        self.log.push(LogEntry::HEAD);
+        self.log_start = 0;
+        self.edges.clear();
+        self.pairs.clear();
+        self.vals.clear();
+        self.loop_params.clear();
+        self.saved.clear();
+        self.merge_stamp = 0;
+        self.table_stamp = 0;
+        self.args.clear();
+
+        let sig = &module.types[ty as usize];
+        self.b.begin(index, SigRef(ty), module.types.clone());
+        self.b.start_block(LoopId::NONE);
+        for &ty in &sig.params {
+            let value = self.b.param(ty);
+            self.args.push(value);
+        }
+        self.extra += sig.params.len();
+        if let Some(&most) = self.scan.mentioned.iter().max()
+            && self.locals.len() <= most as usize
+        {
+            self.locals.resize(most as usize + 1, Local::default());
+        }
+        for at in 0..self.scan.mentioned.len() {
+            let local = self.scan.mentioned[at];
+            let (ty, param) = match sig.params.get(local as usize) {
+                Some(&ty) => (ty, Some(self.args[local as usize])),
+                None => (self.declared_type(local), None),
+            };
+            self.declare_local(local, ty, param);
+        }
+        self.args.clear();
+        self.frames.push(Frame::function(sig.results.len()));
+    }
+
+    fn declared_type(&self, local: u32) -> Type {
+        let run = self.runs.partition_point(|&(end, _)| end <= local);
+        self.runs[run].1
+    }
+
+    fn finish(&mut self) {
+        self.drop_dead_loops();
+        self.mark_cold();
+        self.extra += self.edges.len() + self.pairs.len() + self.vals.len();
+        self.b.finish();
+    }
+}
+
+const _: () = {
+    const fn is_send<T: Send>() {}
+    is_send::<Translator>();
+};

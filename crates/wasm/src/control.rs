@@ -1,0 +1,836 @@
+//! Structured control to blocks, edges and loops.
+//!
+//! A branch to the end of an open construct is emitted before its target exists, so it is kept as a
+//! pending [`Edge`]: where in the terminator (or table) the edge number belongs, the results it
+//! carries, and the locals set since the construct was entered. When the construct ends, [`Cx::merge`]
+//! makes the block: a parameter for each result and local that is not the same value on all edges,
+//! and the edges with their arguments. A single edge needs no parameters; code that just falls
+//! through the end of a construct needs no block.
+//!
+//! Back edges know their target's parameters and are complete at once.
+
+use crate::body::Cx;
+use crate::error::Result;
+use crate::module::ModuleInfo;
+use crate::scan::effect;
+use runwell_abi::{TrapCode, Type};
+use runwell_ir::{Block, EdgeRef, Inst, LoopData, LoopId, Op, Value};
+use runwell_opt::Epochs;
+use wasmparser::{BlockType, BrTable};
+
+/// No edge, no local.
+const NONE: u32 = u32::MAX;
+
+/// What an open construct is.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub(crate) enum Kind {
+    /// The function; branches to it return.
+    Function,
+    /// A block, or a loop nobody branches to.
+    Block,
+    /// A loop.
+    Loop,
+    /// The first arm of an if.
+    If(Else),
+    /// The second arm.
+    Else,
+}
+
+/// How control gets to the second arm of an if.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub(crate) enum Else {
+    /// By the edge `c` of this `br_if`.
+    Edge(u32),
+    /// By falling into it: the condition is the constant 0, the first arm unreachable.
+    Fall,
+    /// Not at all: the condition is another constant.
+    Never,
+}
+
+/// An open construct.
+#[derive(Copy, Clone, Debug)]
+pub(crate) struct Frame {
+    kind: Kind,
+    /// True if it has its own undo scope: its end or its second arm may be reached by an edge.
+    scoped: bool,
+    /// Height of the operand stack below its parameters.
+    height: u32,
+    params: u32,
+    results: u32,
+    ty: BlockType,
+    /// Length of the log when it was entered.
+    log_start: u32,
+    /// `log_start` of the scope around it.
+    outer_log_start: u32,
+    /// Pending edges to its end.
+    first_edge: u32,
+    last_edge: u32,
+    edge_count: u32,
+    /// What memory looks like after these edges.
+    epochs: Epochs,
+    /// What memory looks like at the start of the second arm.
+    else_epochs: Epochs,
+    /// Start of its parameters in `saved`.
+    saved: u32,
+    /// The loop, its header and its parameters in `loop_params`.
+    loop_id: LoopId,
+    header: Block,
+    loop_params: u32,
+    loop_params_end: u32,
+    back_edges: u32,
+    /// Branch table that has an edge to it, and the number of that edge.
+    table_stamp: u32,
+    table_edge: u32,
+}
+
+impl Frame {
+    fn new(kind: Kind, ty: BlockType, height: u32, params: u32, results: u32) -> Frame {
+        Frame {
+            kind,
+            scoped: false,
+            height,
+            params,
+            results,
+            ty,
+            log_start: 0,
+            outer_log_start: 0,
+            first_edge: NONE,
+            last_edge: NONE,
+            edge_count: 0,
+            epochs: Epochs::default(),
+            else_epochs: Epochs::default(),
+            saved: 0,
+            loop_id: LoopId::NONE,
+            header: Block::NONE,
+            loop_params: 0,
+            loop_params_end: 0,
+            back_edges: 0,
+            table_stamp: 0,
+            table_edge: 0,
+        }
+    }
+
+    /// The frame of a whole function.
+    pub(crate) fn function(results: usize) -> Frame {
+        Frame::new(Kind::Function, BlockType::Empty, 0, 0, results as u32)
+    }
+}
+
+/// Where the number of an edge belongs.
+#[derive(Copy, Clone, Debug)]
+pub(crate) enum Patch {
+    /// Field `a` of an instruction.
+    A(u32),
+    /// Field `b`.
+    B(u32),
+    /// Field `c`.
+    C(u32),
+    /// An entry of the pool.
+    Pool(u32),
+}
+
+/// An edge whose target does not exist yet.
+#[derive(Copy, Clone, Debug)]
+pub(crate) struct Edge {
+    next: u32,
+    patch: Patch,
+    /// Start of the results in `vals`.
+    vals: u32,
+    /// Range of the locals in `pairs`.
+    pairs: u32,
+    pairs_end: u32,
+}
+
+/// A parameter of a loop header.
+#[derive(Copy, Clone, Debug)]
+pub(crate) struct LoopParam {
+    /// The local, or [`NONE`] for an operand.
+    local: u32,
+    param: Value,
+    /// The value on entry.
+    entry: Value,
+    /// True once a back edge carries another value.
+    varies: bool,
+}
+
+/// A local at a merge.
+#[derive(Copy, Clone, Debug)]
+pub(crate) struct MergeLocal {
+    local: u32,
+    value: Value,
+    /// Edges on which it was set.
+    count: u32,
+    differs: bool,
+    /// Its argument's position among those of the locals, when it differs.
+    arg: u32,
+}
+
+impl Cx {
+    fn next_block(&self) -> Block {
+        Block(self.b.func.blocks.len() as u32)
+    }
+
+    /// An edge without arguments to the block that starts next but `ahead`.
+    fn plain_edge(&mut self, ahead: u32) -> u32 {
+        let target = Block(self.next_block().0 + ahead);
+        self.b.func.push_edge(target, &[]).0
+    }
+
+    /// Memory at the head of a loop: whatever the loop changes may have been changed.
+    fn enter_loop_epochs(&mut self, _effects: u8) {
+        self.b.fresh_epochs(!0);
+    }
+
+    /// Ends the block and returns the index of its terminator.
+    fn terminate(&mut self, op: Op, a: u32, b: u32, c: u32) -> u32 {
+        self.b.end_block(Inst::new(op, Type::I32, 0, a, b, c));
+        self.b.func.insts.len() as u32 - 1
+    }
+
+    fn construct(&mut self) -> crate::scan::Construct {
+        let construct = self.scan.constructs.get(self.constructs).copied();
+        self.constructs += 1;
+        construct.unwrap_or(crate::scan::Construct::UNKNOWN)
+    }
+
+    fn frame_of(&self, depth: u32) -> usize {
+        self.frames.len() - 1 - depth as usize
+    }
+
+    fn open_frame(&mut self, module: &ModuleInfo, kind: Kind, ty: BlockType) -> Frame {
+        let (params, results) = match ty {
+            BlockType::Empty => (0, 0),
+            BlockType::Type(_) => (0, 1),
+            BlockType::FuncType(index) => {
+                let sig = &module.types[index as usize];
+                (sig.params.len() as u32, sig.results.len() as u32)
+            }
+        };
+        self.extra += (params + results) as usize;
+        let height = self.stack.len() as u32 - params;
+        Frame::new(kind, ty, height, params, results)
+    }
+
+    /// Gives a frame its own scope of locals and value numbers.
+    fn open_scope(&mut self, frame: &mut Frame) {
+        frame.scoped = true;
+        frame.outer_log_start = self.log_start;
+        self.log_start = self.log.len() as u32;
+        frame.log_start = self.log_start;
+        self.b.push_scope();
+    }
+
+    /// `block`.
+    pub(crate) fn block(&mut self, module: &ModuleInfo, ty: BlockType) {
+        let construct = self.construct();
+        if !self.reachable {
+            self.dead += 1;
+            return;
+        }
+        let mut frame = self.open_frame(module, Kind::Block, ty);
+        if construct.branches > 0 {
+            self.open_scope(&mut frame);
+        }
+        self.frames.push(frame);
+    }
+
+    /// `loop`.
+    pub(crate) fn loop_(&mut self, module: &ModuleInfo, ty: BlockType) {
+        let construct = self.construct();
+        if !self.reachable {
+            self.dead += 1;
+            return;
+        }
+        let mut frame = self.open_frame(module, Kind::Block, ty);
+        if construct.branches == 0 {
+            self.frames.push(frame);
+            return;
+        }
+        frame.kind = Kind::Loop;
+        frame.header = self.next_block();
+        frame.loop_id = LoopId(self.b.func.loops.len() as u32);
+        frame.loop_params = self.loop_params.len() as u32;
+
+        let first = frame.height as usize;
+        for at in first..self.stack.len() {
+            let entry = self.stack[at];
+            let param = LoopParam { local: NONE, param: Value::NONE, entry, varies: false };
+            self.loop_params.push(param);
+        }
+        for local in self.scan.writes(construct.writes) {
+            let state = &self.locals[local as usize];
+            if state.slot.is_none() {
+                let entry = state.cur;
+                self.loop_params.push(LoopParam { local, param: Value::NONE, entry, varies: false });
+            }
+        }
+        frame.loop_params_end = self.loop_params.len() as u32;
+        let mine = frame.loop_params as usize..self.loop_params.len();
+        self.args.clear();
+        self.args.extend(self.loop_params[mine.clone()].iter().map(|param| param.entry));
+        self.extra += mine.len();
+        let edge = self.b.func.push_edge(frame.header, &self.args);
+        self.terminate(Op::Jump, edge.0, 0, 0);
+
+        let parent = self.loop_id;
+        let depth = match self.b.func.loops.get(parent.index()) {
+            Some(around) => around.depth.saturating_add(1),
+            None => 1,
+        };
+        let has = |bits: u8| construct.effects & bits != 0;
+        self.b.func.loops.push(LoopData {
+            header: frame.header,
+            end: Block::NONE,
+            parent,
+            depth,
+            has_call: has(effect::CALL | effect::HELPER),
+            has_store: has(effect::CALL | effect::HELPER | effect::MEMORY),
+        });
+        self.loop_id = frame.loop_id;
+        self.b.start_block(self.loop_id);
+        for at in mine {
+            let LoopParam { local, entry, .. } = self.loop_params[at];
+            let ty = match self.locals.get(local as usize) {
+                Some(local) => local.ty,
+                None => self.b.func.value_type(entry),
+            };
+            let param = self.b.param(ty);
+            self.loop_params[at].param = param;
+            if local == NONE {
+                self.stack[first + at - frame.loop_params as usize] = param;
+            } else {
+                self.set_local(local, param);
+            }
+        }
+        self.enter_loop_epochs(construct.effects);
+        self.frames.push(frame);
+    }
+
+    /// `if`.
+    pub(crate) fn if_(&mut self, module: &ModuleInfo, ty: BlockType) {
+        self.construct();
+        if !self.reachable {
+            self.dead += 1;
+            return;
+        }
+        let cond = self.pop();
+        let mut frame = self.open_frame(module, Kind::Block, ty);
+        frame.saved = self.saved.len() as u32;
+        self.saved.extend_from_slice(&self.stack[frame.height as usize..]);
+        self.open_scope(&mut frame);
+        frame.else_epochs = self.b.epochs();
+        frame.kind = Kind::If(match self.b.func.as_const(cond) {
+            Some(constant) if constant.bits == 0 => {
+                self.reachable = false;
+                Else::Fall
+            }
+            Some(_) => Else::Never,
+            None => {
+                let then = self.plain_edge(0);
+                let branch = self.terminate(Op::BrIf, cond.0, then, NONE);
+                self.b.start_block(self.loop_id);
+                Else::Edge(branch)
+            }
+        });
+        self.frames.push(frame);
+    }
+
+    /// `else`.
+    pub(crate) fn else_(&mut self) {
+        if self.dead > 0 {
+            return;
+        }
+        let at = self.frames.len() - 1;
+        let Kind::If(second) = self.frames[at].kind else { return };
+        if self.reachable {
+            self.jump_to_end(at);
+        }
+        let frame = &mut self.frames[at];
+        frame.kind = Kind::Else;
+        let Frame { log_start, saved, else_epochs, .. } = *frame;
+        self.undo_to(log_start);
+        self.restore_params(at);
+        self.saved.truncate(saved as usize);
+        self.b.pop_scope();
+        self.b.push_scope();
+        self.reachable = second != Else::Never;
+        if let Else::Edge(branch) = second {
+            self.start_second_arm(branch, else_epochs);
+        }
+    }
+
+    fn start_second_arm(&mut self, branch: u32, epochs: Epochs) {
+        let edge = self.plain_edge(0);
+        self.b.func.insts[branch as usize].c = edge;
+        self.b.start_block(self.loop_id);
+        self.b.set_epochs(epochs);
+    }
+
+    /// Puts the parameters of an if back on the stack.
+    fn restore_params(&mut self, at: usize) {
+        let Frame { height, params, saved, .. } = self.frames[at];
+        self.stack.truncate(height as usize);
+        let saved = saved as usize..(saved + params) as usize;
+        self.stack.extend_from_slice(&self.saved[saved]);
+        self.extra += params as usize;
+    }
+
+    /// `end`.
+    pub(crate) fn end(&mut self, module: &ModuleInfo) {
+        if self.dead > 0 {
+            self.dead -= 1;
+            return;
+        }
+        let at = self.frames.len() - 1;
+        match self.frames[at].kind {
+            Kind::Function => {
+                if self.reachable {
+                    self.return_();
+                }
+                self.frames.pop();
+            }
+            Kind::Block | Kind::Else => self.end_frame(module, at),
+            Kind::If(second) => {
+                let has_edges = self.frames[at].edge_count > 0;
+                if self.reachable && (has_edges || matches!(second, Else::Edge(_))) {
+                    self.jump_to_end(at);
+                }
+                let Frame { log_start, saved, else_epochs, .. } = self.frames[at];
+                match second {
+                    Else::Edge(branch) => {
+                        self.undo_to(log_start);
+                        self.restore_params(at);
+                        self.pend(at, Patch::C(branch), else_epochs);
+                        self.reachable = false;
+                    }
+                    Else::Fall => {
+                        self.undo_to(log_start);
+                        self.restore_params(at);
+                        self.reachable = true;
+                    }
+                    Else::Never => {}
+                }
+                self.saved.truncate(saved as usize);
+                self.end_frame(module, at);
+            }
+            Kind::Loop => self.end_loop(at),
+        }
+    }
+
+    /// Ends the construct at the top, if control falls through, or reaches its end by edges.
+    fn end_frame(&mut self, module: &ModuleInfo, at: usize) {
+        let frame = self.frames[at];
+        if self.reachable && frame.edge_count > 0 {
+            self.jump_to_end(at);
+        }
+        if frame.edge_count > 0 {
+            self.merge(module, at);
+        } else if frame.scoped {
+            self.b.pop_scope();
+            // Nothing comes in but what falls through, if even that: what was set stays set, as
+            // the outer scope's doing.
+            let first = self.pairs.len();
+            if self.reachable {
+                self.collect_set(frame.log_start);
+            }
+            self.undo_to(frame.log_start);
+            self.log_start = frame.outer_log_start;
+            while self.pairs.len() > first {
+                if let Some((local, value)) = self.pairs.pop() {
+                    self.set_local(local, value);
+                }
+            }
+        }
+        if !self.reachable {
+            self.stack.truncate(frame.height as usize);
+        }
+        self.frames.pop();
+    }
+
+    fn end_loop(&mut self, at: usize) {
+        let frame = self.frames[at];
+        let parent = self.b.func.loops[frame.loop_id.index()].parent;
+        self.loop_id = parent;
+        let mut end = self.next_block();
+        if self.reachable {
+            let block = self.b.func.blocks.last().copied();
+            let last = Block(end.0 - 1);
+            // A block that has only parameters so far may as well lie behind the loop.
+            match block {
+                Some(block)
+                    if last != frame.header
+                        && block.loop_id == frame.loop_id
+                        && (block.first + block.params) as usize == self.b.func.insts.len() =>
+                {
+                    end = last;
+                    self.b.func.blocks[last.index()].loop_id = parent;
+                }
+                _ => {
+                    let edge = self.plain_edge(0);
+                    self.terminate(Op::Jump, edge, 0, 0);
+                    self.b.start_block(parent);
+                }
+            }
+        } else {
+            self.stack.truncate(frame.height as usize);
+        }
+        self.b.func.loops[frame.loop_id.index()].end = end;
+        if frame.back_edges == 0 {
+            // Its branches turned out to be unreachable. See `drop_dead_loops`.
+            self.b.func.loops[frame.loop_id.index()].header = Block::NONE;
+        }
+        for at in frame.loop_params as usize..self.loop_params.len() {
+            let LoopParam { local, param, entry, varies } = self.loop_params[at];
+            if !varies {
+                self.b.make_alias(param, entry);
+                if let Some(local) = self.locals.get_mut(local as usize)
+                    && local.cur == param
+                {
+                    local.cur = entry;
+                }
+            }
+        }
+        self.loop_params.truncate(frame.loop_params as usize);
+        self.frames.pop();
+    }
+
+    /// Keeps an edge to the end of frame `at`: with the values on top of the stack and the current
+    /// locals. `epochs` is what memory looks like.
+    fn pend(&mut self, at: usize, patch: Patch, epochs: Epochs) {
+        let Frame { results, log_start, edge_count, last_edge, .. } = self.frames[at];
+        debug_assert!(self.frames[at].scoped);
+        let vals = self.vals.len() as u32;
+        let first = self.stack.len() - results as usize;
+        self.vals.extend_from_slice(&self.stack[first..]);
+        let pairs = self.pairs.len() as u32;
+        self.collect_set(log_start);
+        let pairs_end = self.pairs.len() as u32;
+        let edge = self.edges.len() as u32;
+        self.edges.push(Edge { next: NONE, patch, vals, pairs, pairs_end });
+        let frame = &mut self.frames[at];
+        if edge_count == 0 {
+            frame.first_edge = edge;
+            frame.epochs = epochs;
+        } else {
+            self.edges[last_edge as usize].next = edge;
+            self.b.join_epochs(&mut frame.epochs, epochs);
+        }
+        frame.last_edge = edge;
+        frame.edge_count += 1;
+    }
+
+    /// Leaves to the end of frame `at`.
+    fn jump_to_end(&mut self, at: usize) {
+        let epochs = self.b.epochs();
+        let jump = self.terminate(Op::Jump, NONE, 0, 0);
+        self.pend(at, Patch::A(jump), epochs);
+        self.reachable = false;
+    }
+
+    /// Makes a back edge to the loop at frame `at`.
+    fn back_edge(&mut self, at: usize) -> EdgeRef {
+        let Frame { params, header, loop_params, loop_params_end, .. } = self.frames[at];
+        let first = self.stack.len() - params as usize;
+        self.args.clear();
+        let mine = loop_params as usize..loop_params_end as usize;
+        for (position, index) in mine.enumerate() {
+            let LoopParam { local, param, entry, .. } = self.loop_params[index];
+            let value = match self.locals.get(local as usize) {
+                Some(local) => local.cur,
+                None => self.stack[first + position],
+            };
+            let value = self.b.resolve(value);
+            if value != param && value != entry {
+                self.loop_params[index].varies = true;
+            }
+            self.args.push(value);
+        }
+        self.extra += self.args.len();
+        self.frames[at].back_edges += 1;
+        self.b.func.push_edge(header, &self.args)
+    }
+
+    /// Makes the block at the end of frame `at`, which has at least one edge. Goes on in it.
+    fn merge(&mut self, module: &ModuleInfo, at: usize) {
+        let frame = self.frames[at];
+        self.undo_to(frame.log_start);
+        self.log_start = frame.outer_log_start;
+        self.stack.truncate(frame.height as usize);
+        self.b.pop_scope();
+        let target = self.next_block();
+        self.b.start_block(self.loop_id);
+        self.b.set_epochs(frame.epochs);
+        self.merge_results(module, &frame);
+        let locals = self.merge_locals(&frame);
+        self.fill_edges(&frame, target, locals);
+        for at in 0..self.merge.len() {
+            let MergeLocal { local, value, .. } = self.merge[at];
+            self.set_local(local, value);
+        }
+        self.reachable = true;
+    }
+
+    /// Pushes the results of a merge, parameters where the edges differ; the positions of those
+    /// go to `targets`.
+    fn merge_results(&mut self, module: &ModuleInfo, frame: &Frame) {
+        self.targets.clear();
+        for position in 0..frame.results {
+            let Edge { next, vals, .. } = self.edges[frame.first_edge as usize];
+            let value = self.b.resolve(self.vals[(vals + position) as usize]);
+            let mut at = next;
+            while at != NONE {
+                let Edge { next, vals, .. } = self.edges[at as usize];
+                if self.b.resolve(self.vals[(vals + position) as usize]) != value {
+                    break;
+                }
+                at = next;
+            }
+            let merged = if at == NONE {
+                value
+            } else {
+                self.targets.push(position);
+                let ty = match frame.ty {
+                    BlockType::FuncType(index) => {
+                        module.types[index as usize].results[position as usize]
+                    }
+                    _ => self.b.func.value_type(value),
+                };
+                self.b.param(ty)
+            };
+            self.stack.push(merged);
+        }
+        self.extra += (frame.results * frame.edge_count) as usize;
+    }
+
+    /// Finds the locals that come into a merge, makes parameters for those that differ, and returns
+    /// the number of these.
+    fn merge_locals(&mut self, frame: &Frame) -> u32 {
+        self.merge_stamp += 1;
+        self.merge.clear();
+        let mut at = frame.first_edge;
+        while at != NONE {
+            let Edge { next, pairs, pairs_end, .. } = self.edges[at as usize];
+            for pair in pairs..pairs_end {
+                let (local, value) = self.pairs[pair as usize];
+                let value = self.b.resolve(value);
+                self.pairs[pair as usize].1 = value;
+                let state = &mut self.locals[local as usize];
+                if state.merge_stamp == self.merge_stamp {
+                    let seen = &mut self.merge[state.merge_at as usize];
+                    seen.count += 1;
+                    seen.differs |= seen.value != value;
+                } else {
+                    state.merge_stamp = self.merge_stamp;
+                    state.merge_at = self.merge.len() as u32;
+                    self.merge.push(MergeLocal { local, value, count: 1, differs: false, arg: 0 });
+                }
+            }
+            at = next;
+        }
+        let mut args = 0;
+        for seen in &mut self.merge {
+            let state = &self.locals[seen.local as usize];
+            if seen.count < frame.edge_count && self.b.resolve(state.cur) != seen.value {
+                seen.differs = true;
+            }
+            if seen.differs {
+                seen.value = self.b.param(state.ty);
+                seen.arg = args;
+                args += 1;
+            }
+        }
+        args
+    }
+
+    /// Makes the edges into a merge block.
+    fn fill_edges(&mut self, frame: &Frame, target: Block, locals: u32) {
+        let mut at = frame.first_edge;
+        let results = self.targets.len();
+        while at != NONE {
+            let Edge { next, patch, vals, pairs, pairs_end } = self.edges[at as usize];
+            self.args.clear();
+            for &position in &self.targets {
+                self.args.push(self.vals[(vals + position) as usize]);
+            }
+            if locals > 0 {
+                for seen in self.merge.iter().filter(|seen| seen.differs) {
+                    self.args.push(self.locals[seen.local as usize].cur);
+                }
+                for &(local, value) in &self.pairs[pairs as usize..pairs_end as usize] {
+                    let seen = &self.merge[self.locals[local as usize].merge_at as usize];
+                    if seen.differs {
+                        self.args[results + seen.arg as usize] = value;
+                    }
+                }
+            }
+            self.extra += self.args.len();
+            let edge = self.b.func.push_edge(target, &self.args).0;
+            match patch {
+                Patch::A(inst) => self.b.func.insts[inst as usize].a = edge,
+                Patch::B(inst) => self.b.func.insts[inst as usize].b = edge,
+                Patch::C(inst) => self.b.func.insts[inst as usize].c = edge,
+                Patch::Pool(entry) => self.b.func.pool[entry as usize] = edge,
+            }
+            at = next;
+        }
+    }
+
+    /// `br`.
+    pub(crate) fn br(&mut self, depth: u32) {
+        let at = self.frame_of(depth);
+        match self.frames[at].kind {
+            Kind::Function => self.return_(),
+            Kind::Loop => {
+                let edge = self.back_edge(at);
+                self.terminate(Op::Jump, edge.0, 0, 0);
+                self.reachable = false;
+            }
+            _ => self.jump_to_end(at),
+        }
+    }
+
+    /// `br_if`.
+    pub(crate) fn br_if(&mut self, depth: u32) {
+        let cond = self.pop();
+        if let Some(constant) = self.b.func.as_const(cond) {
+            if constant.bits != 0 {
+                self.br(depth);
+            }
+            return;
+        }
+        self.branch(cond, depth);
+    }
+
+    /// Goes to a label if `cond` is not zero, else on.
+    fn branch(&mut self, cond: Value, depth: u32) {
+        let at = self.frame_of(depth);
+        match self.frames[at].kind {
+            Kind::Function => {
+                let taken = self.plain_edge(0);
+                let other = self.plain_edge(1);
+                self.terminate(Op::BrIf, cond.0, taken, other);
+                let epochs = self.b.epochs();
+                self.b.start_block(self.loop_id);
+                self.return_();
+                self.b.start_block(self.loop_id);
+                self.b.set_epochs(epochs);
+                self.reachable = true;
+            }
+            Kind::Loop => {
+                let taken = self.back_edge(at).0;
+                let other = self.plain_edge(0);
+                self.terminate(Op::BrIf, cond.0, taken, other);
+                self.b.start_block(self.loop_id);
+            }
+            _ => {
+                let epochs = self.b.epochs();
+                let other = self.plain_edge(0);
+                let branch = self.terminate(Op::BrIf, cond.0, NONE, other);
+                self.pend(at, Patch::B(branch), epochs);
+                self.b.start_block(self.loop_id);
+            }
+        }
+    }
+
+    /// `br_table`.
+    pub(crate) fn br_table(&mut self, table: &BrTable<'_>) -> Result<()> {
+        let index = self.pop();
+        if let Some(constant) = self.b.func.as_const(index) {
+            let chosen = (constant.bits as u64).min(u64::from(table.len())) as usize;
+            let depth = match table.targets().nth(chosen).filter(|_| chosen < table.len() as usize)
+            {
+                Some(depth) => depth?,
+                None => table.default(),
+            };
+            self.br(depth);
+            return Ok(());
+        }
+        // Number the distinct targets in order of first mention.
+        self.targets.clear();
+        self.table_stamp += 1;
+        let stamp = self.table_stamp;
+        let mut entries = std::mem::take(&mut self.table);
+        entries.clear();
+        for depth in table.targets().chain(std::iter::once(Ok(table.default()))) {
+            let at = self.frame_of(depth?);
+            let frame = &mut self.frames[at];
+            if frame.table_stamp != stamp {
+                frame.table_stamp = stamp;
+                frame.table_edge = self.targets.len() as u32;
+                self.targets.push(at as u32);
+            }
+            entries.push(frame.table_edge);
+        }
+        self.extra += entries.len();
+        self.emit_table(index, &entries);
+        self.table = entries;
+        Ok(())
+    }
+
+    fn emit_table(&mut self, index: Value, entries: &[u32]) {
+        let depth_of = |cx: &Cx, edge: u32| {
+            (cx.frames.len() - 1) as u32 - cx.targets[edge as usize]
+        };
+        if self.targets.len() == 1 {
+            let depth = depth_of(self, 0);
+            return self.br(depth);
+        }
+        if let [zero, other] = *entries {
+            // A table of one entry is a test for zero.
+            let (zero, other) = (depth_of(self, zero), depth_of(self, other));
+            self.branch(index, other);
+            return self.br(zero);
+        }
+        let targets = std::mem::take(&mut self.targets);
+        let mut edges = std::mem::take(&mut self.edge_numbers);
+        edges.clear();
+        let mut returns = false;
+        for &at in &targets {
+            edges.push(match self.frames[at as usize].kind {
+                Kind::Function => {
+                    returns = true;
+                    self.plain_edge(0)
+                }
+                Kind::Loop => self.back_edge(at as usize).0,
+                _ => NONE,
+            });
+        }
+        let pool = &mut self.b.func.pool;
+        let start = pool.len() as u32;
+        pool.push(edges.len() as u32);
+        pool.extend_from_slice(&edges);
+        pool.extend_from_slice(entries);
+        let len = pool.len() as u32 - start;
+        let epochs = self.b.epochs();
+        self.terminate(Op::BrTable, index.0, start, len);
+        for (number, &at) in targets.iter().enumerate() {
+            if edges[number] == NONE {
+                self.pend(at as usize, Patch::Pool(start + 1 + number as u32), epochs);
+            }
+        }
+        if returns {
+            self.b.start_block(self.loop_id);
+            self.return_();
+        }
+        self.targets = targets;
+        self.edge_numbers = edges;
+        self.reachable = false;
+    }
+
+    /// `return`.
+    pub(crate) fn return_(&mut self) {
+        let results = self.frames[0].results as usize;
+        let first = self.stack.len() - results;
+        let start = self.b.func.push_list(&self.stack[first..]);
+        self.terminate(Op::Return, start, results as u32, 0);
+        self.extra += results;
+        self.reachable = false;
+    }
+
+    /// `unreachable`.
+    pub(crate) fn unreachable(&mut self) {
+        let code = TrapCode::Unreachable as u16;
+        self.b.end_block(Inst::new(Op::Trap, Type::I32, code, 0, 0, 0));
+        self.reachable = false;
+    }
+}

@@ -1,0 +1,52 @@
+//! The operand stack, and the operators that only move values.
+
+use crate::body::Cx;
+use runwell_ir::Value;
+
+impl Cx {
+    #[inline]
+    pub(crate) fn push(&mut self, value: Value) {
+        self.stack.push(value);
+    }
+
+    /// Takes the topmost value. Validation has made sure that there is one.
+    #[inline]
+    pub(crate) fn pop(&mut self) -> Value {
+        self.stack.pop().expect("a validated operand")
+    }
+
+    #[inline]
+    pub(crate) fn top(&self) -> Value {
+        *self.stack.last().expect("a validated operand")
+    }
+
+    /// Takes the topmost two values, the upper one second.
+    #[inline]
+    pub(crate) fn pop2(&mut self) -> (Value, Value) {
+        let b = self.pop();
+        let a = self.pop();
+        (a, b)
+    }
+
+    /// Moves the topmost `count` values to `args`.
+    pub(crate) fn pop_args(&mut self, count: usize) {
+        self.args.clear();
+        let start = self.stack.len() - count;
+        self.args.extend(self.stack.drain(start..));
+        self.extra += count;
+    }
+
+    /// `select`, typed or not.
+    pub(crate) fn select(&mut self) {
+        let cond = self.pop();
+        let (a, b) = self.pop2();
+        let ty = self.b.func.value_type(a);
+        let value = self.b.select(ty, cond, a, b);
+        self.push(value);
+    }
+
+    /// `drop`.
+    pub(crate) fn drop_value(&mut self) {
+        self.pop();
+    }
+}
