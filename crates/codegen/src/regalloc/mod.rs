@@ -1,6 +1,34 @@
-//! Register allocation: interface.
+//! Register allocation: every operand gets a register or a spill slot, and values move between
+//! them where they have to.
+//!
+//! Two walks over the VCode. [`liveness`] goes backward and computes next uses, bounded lists of
+//! live values at block starts, pressure in loops and hints. The second goes forward with the
+//! state of the registers ([`state`]): at the start of each block it is inherited, merged or
+//! planned ([`plan`]), then the instructions are taken one by one ([`assign`]) and values leave
+//! their registers by the distance of their next use. Nothing is ever revised but one thing: a
+//! value spilled in a place more frequent than its definition is stored there instead, which SSA
+//! makes right for all places at once. Finally [`spill`] colours the slots and puts all moves in
+//! order, those on edges with the help of [`moves`]. [`checker`] proves the outcome.
+//!
+//! The ideas are those of Braun and Hack, "Register Spilling and Live-Range Splitting for
+//! SSA-Form Programs" (2009), with allocation and assignment in one scan as in Wimmer and Franz,
+//! "Linear Scan Register Allocation on SSA Form" (2010).
+//!
+//! *Complexity.* With R registers and L entries in a block's list, both constants, time and memory
+//! are O((instructions + operands) · R + edges · (R + L) + edge arguments). The moves on edges to
+//! merges are limited to 8 per instruction; beyond that merges start with everything in memory.
 
-use crate::vcode::{PReg, RegSet};
+mod assign;
+pub mod checker;
+mod liveness;
+mod moves;
+mod plan;
+mod spill;
+mod state;
+
+use crate::vcode::{PReg, RegSet, VCode};
+use runwell_ir::work::{Pass, Work};
+use state::{Regs, Scratch, Walk};
 
 /// Where a value is: a register, or a spill slot of the frame (bit 31).
 #[derive(Copy, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -82,4 +110,148 @@ pub struct Allocation {
     pub slot_bytes: Vec<u8>,
     /// Callee-saved registers in use.
     pub used_callee_saved: RegSet,
+}
+
+impl Allocation {
+    /// Empties it, keeping its allocations.
+    pub fn clear(&mut self) {
+        self.locs.clear();
+        self.moves.clear();
+        self.edges.clear();
+        self.edge_moves.clear();
+        self.slot_bytes.clear();
+        self.used_callee_saved = RegSet::EMPTY;
+    }
+
+    /// Counts the moves, weighting each by eight to the power of its loop depth; cold blocks are
+    /// left out.
+    pub fn stats(&self, code: &VCode) -> Stats {
+        let mut stats = Stats::default();
+        let mut moves = self.moves.iter().peekable();
+        for block in &code.blocks {
+            let depth = match block.loop_id {
+                id if id.is_none() => 0,
+                id => code.loops[id.index()].depth,
+            };
+            let weight = if block.cold { 0 } else { 1 << (3 * depth.min(7)) };
+            while let Some((_, m)) = moves.next_if(|(at, _)| *at < block.end) {
+                stats.count(m, weight);
+            }
+            for edge in block.edges_first..block.edges_end {
+                let (first, end) = self.edges[edge as usize];
+                for m in &self.edge_moves[first as usize..end as usize] {
+                    stats.count(m, weight);
+                }
+            }
+        }
+        stats
+    }
+}
+
+/// How many moves an allocation has, and how many weighted by frequency.
+#[derive(Copy, Clone, PartialEq, Eq, Debug, Default)]
+pub struct Stats {
+    /// Register to register.
+    pub copies: [u64; 2],
+    /// Slot to register.
+    pub loads: [u64; 2],
+    /// Register to slot.
+    pub stores: [u64; 2],
+    /// Exchanges of two registers.
+    pub swaps: [u64; 2],
+}
+
+impl Stats {
+    fn count(&mut self, m: &Move, weight: u64) {
+        let counter = if m.swap {
+            &mut self.swaps
+        } else if m.from.as_slot().is_some() {
+            &mut self.loads
+        } else if m.to.as_slot().is_some() {
+            &mut self.stores
+        } else {
+            &mut self.copies
+        };
+        counter[0] += 1;
+        counter[1] += weight;
+    }
+
+    /// Adds what `other` counts.
+    pub fn add(&mut self, other: &Stats) {
+        for i in 0..2 {
+            self.copies[i] += other.copies[i];
+            self.loads[i] += other.loads[i];
+            self.stores[i] += other.stores[i];
+            self.swaps[i] += other.swaps[i];
+        }
+    }
+}
+
+/// [`RegEnv`] as masks.
+#[derive(Copy, Clone, Debug)]
+struct Env {
+    allocatable: u32,
+    callee_saved: u32,
+    /// The allocatable registers of each class.
+    class: [u32; 2],
+    scratch: [PReg; 2],
+}
+
+/// Moves on edges that are allowed per instruction, and for free: real code needs less than one.
+const EDGE_MOVES_PER_INST: usize = 8;
+const EDGE_MOVES_FREE: usize = 256;
+
+/// The allocator with its scratch memory, to be used for one function after the other.
+#[derive(Default, Debug)]
+pub struct Allocator {
+    scratch: Scratch,
+    out: Allocation,
+}
+
+impl Allocator {
+    /// An allocator.
+    pub fn new() -> Allocator {
+        Allocator::default()
+    }
+
+    /// Allocates registers for `code`. The result is a function of the arguments alone.
+    pub fn run(&mut self, code: &VCode, env: &RegEnv, work: &mut Work) -> &Allocation {
+        let env = Env {
+            allocatable: env.allocatable.0,
+            callee_saved: env.callee_saved.0 & env.allocatable.0,
+            class: [env.allocatable.0 & 0xffff, env.allocatable.0 & 0xffff_0000],
+            scratch: env.scratch,
+        };
+        let s = &mut self.scratch;
+        s.live.run(code, &env, work);
+        s.reset(code);
+        let out = &mut self.out;
+        out.clear();
+        out.locs.resize(code.operands.len(), Loc::NONE);
+        let event = s.live.events.len();
+        let mut walk = Walk {
+            code,
+            env,
+            s,
+            locs: &mut out.locs,
+            work,
+            st: Regs::new(),
+            exp: 0,
+            cold: false,
+            event,
+            used_saved: 0,
+            budget: EDGE_MOVES_FREE + EDGE_MOVES_PER_INST * code.insts.len(),
+        };
+        for (number, block) in code.blocks.iter().enumerate() {
+            walk.enter(number);
+            for at in block.first..block.end {
+                walk.inst(at);
+            }
+            walk.leave(number);
+        }
+        out.used_callee_saved = RegSet(walk.used_saved);
+        work.charge(Pass::Allocate, code.insts.len() + code.operands.len());
+        spill::finish(&mut self.scratch, &env, &mut self.out, code.insts.len(), work);
+        &self.out
+    }
 }

@@ -1,0 +1,594 @@
+//! Liveness and next uses: one walk backward over the blocks.
+//!
+//! Blocks come in a dominance-compatible order with contiguous loops, so that one pass suffices:
+//! it ignores back edges, and what a loop header needs is live in the whole loop (Boissinot et
+//! al., "Computing Liveness Sets for SSA-Form Programs"). The forward walk adds the second half
+//! by itself: when it meets a header it marks the values of the header's list as live until the
+//! end of the loop, so no list has to be patched.
+//!
+//! *Keys.* A next use is an absolute position, that of an instruction as long as it lies on the
+//! way straight on. A use across a jump is as far away as if the target came next; one behind the
+//! exit of a loop, or in a cold block, is [`FAR`] farther. Keys are compared only with keys.
+//!
+//! *Bound.* A block's list has at most [`LIST_MAX`] entries per class. Of a longer one the
+//! [`LIST_KEEP`] nearest uses stay; a value that is left out counts as spilled there and is stored
+//! right after its definition. Since a class has fewer registers, such a value could not have
+//! stayed in one. Time and memory are O(instructions + operands + edges · `LIST_MAX`).
+
+use super::Env;
+use crate::vcode::{Constraint, RegClass, VCode, VReg};
+use runwell_ir::work::{Pass, Work};
+
+/// The key of a value that is not used again.
+pub(super) const NEVER: u32 = u32::MAX;
+/// How much farther a use counts beyond the exit of a loop or in a cold block.
+pub(super) const FAR: u32 = 1 << 20;
+/// Longest list of live values of one class at the start of a block: twice what there are
+/// registers.
+const LIST_MAX: usize = 32;
+/// Entries that stay of a longer one, fewer so that not every block has to select again.
+const LIST_KEEP: usize = 24;
+/// "None" for registers in bytes.
+pub(super) const NO_REG: u8 = 255;
+/// "None" for virtual registers.
+pub(super) const NO_VREG: u32 = u32::MAX;
+
+/// The value has a spill slot.
+pub(super) const HAS_SLOT: u8 = 1;
+/// The value is stored right after its definition, so that its slot is valid everywhere.
+pub(super) const STORED: u8 = 2;
+
+/// What is known of a virtual register, and where the walk has it now.
+#[derive(Copy, Clone, Debug)]
+pub(super) struct VregInfo {
+    /// Position of the definition; for a parameter the first instruction of its block.
+    pub def_at: u32,
+    /// Last position where it is live, loops included.
+    pub end: u32,
+    /// Sum of the frequencies of its uses.
+    pub weight: u32,
+    /// Sum of the frequencies of the calls it lives across.
+    pub cross: u32,
+    /// A block parameter that it becomes, or [`NO_VREG`].
+    pub phi: u32,
+    /// Backward: index in the current list plus one. Forward: number of the last block that lists
+    /// it as live, plus one.
+    pub mark: u32,
+    /// Forward: live until here because of a back edge.
+    pub live_until: u32,
+    /// Forward: end of the innermost loop whose header lists it.
+    pub hdr_end: u32,
+    /// Forward: distance of its first use from that header.
+    pub hdr_dist: u32,
+    /// A register that saves a move, or [`NO_REG`].
+    pub hint: u8,
+    /// Forward: the register it is in now, or [`NO_REG`].
+    pub reg: u8,
+    /// Forward: the register it is defined in, or [`NO_REG`].
+    pub def_reg: u8,
+    /// Forward: for a parameter the register its arguments should be in, or [`NO_REG`].
+    pub want: u8,
+    /// Forward: its register at the start of the block under consideration, or [`NO_REG`].
+    pub target: u8,
+    /// [`HAS_SLOT`], [`STORED`].
+    pub flags: u8,
+    /// Its class, 0 or 1.
+    pub class: u8,
+    /// Its size.
+    pub bytes: u8,
+    /// Logarithm of the frequency of its definition.
+    pub def_exp: u8,
+    /// True for a block parameter.
+    pub is_param: bool,
+}
+
+/// What is known of a loop.
+#[derive(Copy, Clone, Debug, Default)]
+pub(super) struct LoopInfo {
+    /// First position.
+    pub start: u32,
+    /// Position after the last one.
+    pub end: u32,
+    /// Last position of the outermost loop around.
+    pub root_end: u32,
+    /// Number of the block after its last one.
+    pub end_block: u32,
+    /// Most values defined inside that are live at one point, per class.
+    pub inside: [u32; 2],
+    /// Registers that instructions of the loop ask for, calls and cold blocks aside.
+    pub fixed: u32,
+    /// Sum of the frequencies of its calls that are not cold.
+    pub calls: u32,
+    /// Position of the first of them.
+    pub first_call: u32,
+}
+
+/// An instruction that asks for registers.
+#[derive(Copy, Clone, Debug)]
+pub(super) struct Event {
+    pub at: u32,
+    pub regs: u32,
+    pub cold: bool,
+}
+
+#[derive(Copy, Clone, Debug)]
+struct Live {
+    vreg: u32,
+    key: u32,
+    calls: u32,
+}
+
+/// The result of the backward walk, and its scratch.
+#[derive(Default, Debug)]
+pub(super) struct Liveness {
+    /// Per virtual register.
+    pub vregs: Vec<VregInfo>,
+    /// Per operand: key of the value's next use after the instruction. For a definition, that of
+    /// the first use.
+    pub next: Vec<u32>,
+    /// Per parameter, as in `VCode::params`: key of its first use.
+    pub param_key: Vec<u32>,
+    /// Per block: logarithm of its frequency.
+    pub exp: Vec<u8>,
+    /// Per loop.
+    pub loops: Vec<LoopInfo>,
+    /// Instructions that ask for registers, last first.
+    pub events: Vec<Event>,
+    /// Edges into each block: `pred_at[b]..pred_at[b + 1]` in `preds`.
+    pub pred_at: Vec<u32>,
+    /// Source block and edge.
+    pub preds: Vec<(u32, u32)>,
+    /// Live values at the start of blocks, with keys.
+    lists: Vec<(u32, u32)>,
+    list_at: Vec<(u32, u32)>,
+    cur: Vec<Live>,
+    count: [usize; 2],
+    inside: [u32; 2],
+    inside_max: [u32; 2],
+    loop_start: u32,
+    calls: u32,
+    select: Vec<(u32, u32)>,
+    is_call: Vec<bool>,
+}
+
+impl Liveness {
+    /// The values live at the start of a block, parameters aside, with the keys of their uses.
+    pub(super) fn live_in(&self, block: usize) -> core::ops::Range<usize> {
+        let (first, end) = self.list_at[block];
+        first as usize..end as usize
+    }
+
+    /// An entry of such a list.
+    pub(super) fn entry(&self, index: usize) -> (u32, u32) {
+        self.lists[index]
+    }
+
+    /// Computes everything for `code`.
+    pub(super) fn run(&mut self, code: &VCode, env: &Env, work: &mut Work) {
+        self.prepare(code, env);
+        work.charge(Pass::Liveness, code.insts.len() + code.vregs.len() + code.edges.len());
+        for block in (0..code.blocks.len()).rev() {
+            self.live_out(code, block, work);
+            self.walk(code, block, work);
+            self.live_at_start(code, block, work);
+        }
+        while let Some(live) = self.cur.pop() {
+            self.vregs[live.vreg as usize].mark = 0;
+        }
+    }
+
+    fn prepare(&mut self, code: &VCode, env: &Env) {
+        self.vregs.clear();
+        self.vregs.extend(code.vregs.iter().map(|data| VregInfo {
+            def_at: 0,
+            end: 0,
+            weight: 0,
+            cross: 0,
+            phi: NO_VREG,
+            mark: 0,
+            live_until: 0,
+            hdr_end: 0,
+            hdr_dist: 0,
+            hint: data.hint.0,
+            reg: NO_REG,
+            def_reg: NO_REG,
+            want: NO_REG,
+            target: NO_REG,
+            flags: 0,
+            class: RegClass::of(data.ty) as u8,
+            bytes: data.ty.bytes() as u8,
+            def_exp: 0,
+            is_param: false,
+        }));
+        self.next.clear();
+        self.next.resize(code.operands.len(), NEVER);
+        self.param_key.clear();
+        self.param_key.resize(code.params.len(), NEVER);
+        self.events.clear();
+        self.lists.clear();
+        self.list_at.clear();
+        self.list_at.resize(code.blocks.len(), (0, 0));
+        self.cur.clear();
+        self.count = [0; 2];
+        self.inside = [0; 2];
+        self.inside_max = [0; 2];
+        self.loop_start = 0;
+        self.calls = 0;
+        self.is_call.clear();
+        self.is_call.extend(code.clobber_sets.iter().map(|set| {
+            let caller_saved = env.allocatable & !env.callee_saved & 0xffff;
+            (set.0 & caller_saved).count_ones() * 2 > caller_saved.count_ones()
+        }));
+
+        self.loops.clear();
+        for data in &code.loops {
+            let start = code.blocks[data.header.index()].first;
+            let end = code.blocks[data.end.index() - 1].end;
+            let root_end =
+                if data.parent.is_none() { end } else { self.loops[data.parent.index()].root_end };
+            self.loops.push(LoopInfo {
+                start,
+                end,
+                root_end,
+                end_block: data.end.0,
+                first_call: u32::MAX,
+                ..LoopInfo::default()
+            });
+        }
+        self.exp.clear();
+        self.pred_at.clear();
+        self.pred_at.resize(code.blocks.len() + 1, 0);
+        for (number, block) in code.blocks.iter().enumerate() {
+            let depth = if block.loop_id.is_none() {
+                0
+            } else {
+                code.loops[block.loop_id.index()].depth.min(7)
+            };
+            // A level of nesting counts as eight iterations; a cold block runs an eighth as often
+            // as the entry.
+            let exp = if block.cold { 0 } else { 3 + 3 * depth };
+            self.exp.push(exp);
+            for &param in &code.params[block.params_first as usize..block.params_end as usize] {
+                let info = &mut self.vregs[param.index()];
+                (info.def_at, info.def_exp, info.is_param) = (block.first, exp, true);
+            }
+            for at in block.first..block.end {
+                for op in code.operands(&code.insts[at as usize]) {
+                    if !op.is_def() {
+                        break;
+                    }
+                    let info = &mut self.vregs[op.vreg.index()];
+                    (info.def_at, info.def_exp) = (at, exp);
+                }
+            }
+            for edge in &code.edges[block.edges_first as usize..block.edges_end as usize] {
+                if edge.target.index() > number {
+                    self.pred_at[edge.target.index() + 1] += 1;
+                }
+            }
+        }
+        // Forward edges only: what a header needs on its back edges is known by then.
+        for block in 0..code.blocks.len() {
+            self.pred_at[block + 1] += self.pred_at[block];
+        }
+        self.preds.clear();
+        self.preds.resize(self.pred_at[code.blocks.len()] as usize, (0, 0));
+        for (number, block) in code.blocks.iter().enumerate().rev() {
+            for edge in (block.edges_first..block.edges_end).rev() {
+                let target = code.edges[edge as usize].target.index();
+                if target > number {
+                    // Filled from the end, so that `pred_at` ends up as the starts again.
+                    let at = &mut self.pred_at[target + 1];
+                    *at -= 1;
+                    self.preds[*at as usize] = (number as u32, edge);
+                }
+            }
+        }
+        // Each entry now holds the start of the block before: shift down.
+        for block in 0..code.blocks.len() {
+            self.pred_at[block] = self.pred_at[block + 1];
+        }
+        self.pred_at[code.blocks.len()] = self.preds.len() as u32;
+    }
+
+    /// Makes `cur` the list of values live at the end of `block`, back edges aside.
+    fn live_out(&mut self, code: &VCode, block: usize, work: &mut Work) {
+        let data = code.blocks[block];
+        let edges = &code.edges[data.edges_first as usize..data.edges_end as usize];
+        let keep = edges.iter().any(|edge| edge.target.index() == block + 1);
+        if !keep {
+            while let Some(live) = self.cur.pop() {
+                self.vregs[live.vreg as usize].mark = 0;
+            }
+            self.count = [0; 2];
+            self.inside = [0; 2];
+        }
+        let loop_start =
+            if data.loop_id.is_none() { 0 } else { self.loops[data.loop_id.index()].start };
+        if loop_start != self.loop_start {
+            self.loop_start = loop_start;
+            self.inside = [0; 2];
+            for live in &self.cur {
+                let info = &self.vregs[live.vreg as usize];
+                self.inside[usize::from(info.class)] += u32::from(info.def_at >= loop_start);
+            }
+            work.charge(Pass::Liveness, self.cur.len());
+        }
+        self.inside_max = self.inside;
+        let loop_end = if data.loop_id.is_none() {
+            u32::MAX
+        } else {
+            self.loops[data.loop_id.index()].end_block
+        };
+        let freq = 1u32 << self.exp[block];
+        let farther = |target: usize| {
+            let leaves = if target as u32 >= loop_end { FAR } else { 0 };
+            leaves + if code.blocks[target].cold && !data.cold { FAR } else { 0 }
+        };
+        if keep && farther(block + 1) != 0 {
+            for live in &mut self.cur {
+                live.key = live.key.saturating_add(farther(block + 1)).min(NEVER - 1);
+            }
+            work.charge(Pass::Liveness, self.cur.len());
+        }
+        for edge in edges {
+            let target = edge.target.index();
+            let mut args_key = data.end;
+            if target > block {
+                let farther = farther(target);
+                args_key += farther;
+                if target != block + 1 {
+                    let start = code.blocks[target].first;
+                    let (first, end) = self.list_at[target];
+                    for index in first..end {
+                        let (vreg, key) = self.lists[index as usize];
+                        let key = (key - start).saturating_add(data.end + farther).min(NEVER - 1);
+                        self.touch(vreg, key, data.end);
+                    }
+                    work.charge(Pass::Liveness, (end - first) as usize);
+                }
+            }
+            let params = code.params(edge.target);
+            for (&arg, &param) in code.edge_args(edge).iter().zip(params) {
+                self.touch(arg.0, args_key, data.end);
+                let hint = self.vregs[param.index()].hint;
+                let info = &mut self.vregs[arg.index()];
+                info.weight = info.weight.saturating_add(freq);
+                if target <= block || info.phi == NO_VREG {
+                    info.phi = param.0;
+                }
+                if info.hint == NO_REG {
+                    info.hint = hint;
+                }
+            }
+            work.charge(Pass::Liveness, params.len() + 1);
+        }
+    }
+
+    /// Walks the instructions of `block` backward.
+    fn walk(&mut self, code: &VCode, block: usize, work: &mut Work) {
+        let data = code.blocks[block];
+        let exp = self.exp[block];
+        let freq = 1u32 << exp;
+        let mut steps = 0;
+        let mut fixed = 0;
+        let mut first_call = u32::MAX;
+        for at in (data.first..data.end).rev() {
+            let inst = &code.insts[at as usize];
+            let ops = code.operands(inst);
+            let base = inst.first as usize;
+            let mut regs = 0u32;
+            let mut defs = 0;
+            for (k, op) in ops.iter().enumerate() {
+                if !op.is_def() {
+                    break;
+                }
+                defs = k + 1;
+                self.next[base + k] = self.remove(op.vreg.0);
+                if let Constraint::Fixed(reg) = op.constraint() {
+                    regs |= 1 << reg.0;
+                }
+            }
+            if inst.clobbers != 0 {
+                let set = usize::from(inst.clobbers);
+                if !self.is_call[set] {
+                    regs |= code.clobber_sets[set].0;
+                    fixed |= regs;
+                } else if !data.cold {
+                    self.calls = self.calls.saturating_add(freq);
+                    first_call = at;
+                    regs |= code.clobber_sets[set].0;
+                } else {
+                    regs |= code.clobber_sets[set].0;
+                }
+            } else {
+                fixed |= regs;
+            }
+            for (k, op) in ops.iter().enumerate().skip(defs) {
+                let mark = self.vregs[op.vreg.index()].mark;
+                if mark != 0 {
+                    self.next[base + k] = self.cur[mark as usize - 1].key;
+                }
+            }
+            for op in &ops[defs..] {
+                self.touch(op.vreg.0, at, at);
+                let info = &mut self.vregs[op.vreg.index()];
+                info.weight = info.weight.saturating_add(freq);
+                if let Constraint::Fixed(reg) = op.constraint() {
+                    regs |= 1 << reg.0;
+                    if inst.clobbers == 0 {
+                        fixed |= 1 << reg.0;
+                    }
+                    info.hint = reg.0;
+                }
+            }
+            for def in &ops[..defs] {
+                if let Constraint::Reuse(index) = def.constraint() {
+                    self.inherit_hint(def.vreg, ops[usize::from(index)].vreg, {
+                        self.next[base + usize::from(index)] == NEVER
+                    });
+                }
+            }
+            if regs != 0 {
+                self.events.push(Event { at, regs, cold: data.cold });
+            }
+            steps += ops.len() + 1;
+        }
+        work.charge(Pass::Liveness, steps);
+        if self.calls != 0 {
+            for live in &mut self.cur {
+                let info = &mut self.vregs[live.vreg as usize];
+                info.cross = info.cross.saturating_add(self.calls - live.calls);
+                live.calls = 0;
+            }
+            work.charge(Pass::Liveness, self.cur.len());
+        }
+        if !data.loop_id.is_none() {
+            let info = &mut self.loops[data.loop_id.index()];
+            info.calls = info.calls.saturating_add(self.calls);
+            info.first_call = info.first_call.min(first_call);
+            if !data.cold {
+                info.fixed |= fixed;
+            }
+        }
+        self.calls = 0;
+    }
+
+    /// What a two-address definition would like, its dying operand would like too.
+    fn inherit_hint(&mut self, def: VReg, operand: VReg, dies: bool) {
+        if !dies {
+            return;
+        }
+        let (hint, phi) = (self.vregs[def.index()].hint, self.vregs[def.index()].phi);
+        let info = &mut self.vregs[operand.index()];
+        if info.hint == NO_REG {
+            info.hint = hint;
+        }
+        if info.phi == NO_VREG {
+            info.phi = phi;
+        }
+    }
+
+    /// Turns `cur` into the list at the start of `block` and files it.
+    fn live_at_start(&mut self, code: &VCode, block: usize, work: &mut Work) {
+        let data = code.blocks[block];
+        for index in data.params_first..data.params_end {
+            let param = code.params[index as usize];
+            self.param_key[index as usize] = self.remove(param.0);
+        }
+        for class in 0..2 {
+            if self.count[class] > LIST_MAX {
+                self.shorten(class, data.loop_id.0);
+                work.charge(Pass::Liveness, self.cur.len());
+            }
+        }
+        let first = self.lists.len() as u32;
+        self.lists.extend(self.cur.iter().map(|live| (live.vreg, live.key)));
+        self.list_at[block] = (first, self.lists.len() as u32);
+        work.charge(
+            Pass::Liveness,
+            self.cur.len() + (data.params_end - data.params_first) as usize,
+        );
+
+        let id = data.loop_id;
+        if id.is_none() {
+            return;
+        }
+        let info = &mut self.loops[id.index()];
+        for class in 0..2 {
+            if !data.cold {
+                info.inside[class] = info.inside[class].max(self.inside_max[class]);
+            }
+        }
+        let lp = &code.loops[id.index()];
+        if lp.header.index() != block {
+            return;
+        }
+        let info = *info;
+        let mut inside = info.inside;
+        let outer = (!lp.parent.is_none()).then(|| self.loops[lp.parent.index()].start);
+        for live in &self.cur {
+            let vreg = &mut self.vregs[live.vreg as usize];
+            vreg.end = vreg.end.max(info.end);
+            vreg.cross = vreg.cross.max(info.calls);
+            inside[usize::from(vreg.class)] += u32::from(Some(vreg.def_at) >= outer);
+        }
+        work.charge(Pass::Liveness, self.cur.len());
+        if outer.is_some() {
+            let parent = &mut self.loops[lp.parent.index()];
+            parent.inside = [0, 1].map(|c| parent.inside[c].max(inside[c]));
+            parent.fixed |= info.fixed;
+            parent.calls = parent.calls.saturating_add(info.calls);
+            parent.first_call = parent.first_call.min(info.first_call);
+        }
+    }
+
+    /// Leaves only the nearest uses of a class in `cur`.
+    #[cold]
+    fn shorten(&mut self, class: usize, loop_id: u32) {
+        let of_class = |live: &&Live, vregs: &[VregInfo]| {
+            usize::from(vregs[live.vreg as usize].class) == class
+        };
+        self.select.clear();
+        self.select
+            .extend(self.cur.iter().filter(|l| of_class(l, &self.vregs)).map(|l| (l.key, l.vreg)));
+        let (_, &mut bound, _) = self.select.select_nth_unstable(LIST_KEEP - 1);
+        let root_end = self.loops.get(loop_id as usize).map_or(0, |info| info.root_end);
+        let mut index = 0;
+        while index < self.cur.len() {
+            let live = self.cur[index];
+            if usize::from(self.vregs[live.vreg as usize].class) != class
+                || (live.key, live.vreg) <= bound
+            {
+                index += 1;
+                continue;
+            }
+            self.remove(live.vreg);
+            let info = &mut self.vregs[live.vreg as usize];
+            info.flags |= HAS_SLOT | STORED;
+            info.end = info.end.max(root_end);
+        }
+    }
+
+    /// Notes a use with key `key` at position `at`.
+    #[inline]
+    fn touch(&mut self, vreg: u32, key: u32, at: u32) {
+        let info = &mut self.vregs[vreg as usize];
+        if info.mark != 0 {
+            let live = &mut self.cur[info.mark as usize - 1];
+            live.key = live.key.min(key);
+            return;
+        }
+        self.cur.push(Live { vreg, key, calls: self.calls });
+        info.mark = self.cur.len() as u32;
+        info.end = info.end.max(at);
+        let class = usize::from(info.class);
+        self.count[class] += 1;
+        if info.def_at >= self.loop_start {
+            self.inside[class] += 1;
+            self.inside_max[class] = self.inside_max[class].max(self.inside[class]);
+        }
+    }
+
+    /// Takes a value out of the list; its key, or [`NEVER`] if it was not there.
+    #[inline]
+    fn remove(&mut self, vreg: u32) -> u32 {
+        let info = &mut self.vregs[vreg as usize];
+        if info.mark == 0 {
+            return NEVER;
+        }
+        let index = info.mark as usize - 1;
+        info.mark = 0;
+        let class = usize::from(info.class);
+        self.count[class] -= 1;
+        if info.def_at >= self.loop_start {
+            self.inside[class] -= 1;
+        }
+        let live = self.cur.swap_remove(index);
+        info.cross = info.cross.saturating_add(self.calls - live.calls);
+        if let Some(moved) = self.cur.get(index) {
+            self.vregs[moved.vreg as usize].mark = index as u32 + 1;
+        }
+        live.key
+    }
+}

@@ -1,0 +1,550 @@
+//! What is in registers at the start of a block.
+//!
+//! All forward predecessors have been visited by then, their registers saved. A block with one way
+//! in goes on with them. At a merge the registers follow the most frequent predecessor. At a loop
+//! header they are planned: what the loop uses stays in registers as far as the greatest pressure
+//! inside permits, the heaviest users first; what it does not use goes to memory before the loop
+//! and comes back after it, unless there is room. A value in memory here is stored on the edges
+//! where it is not yet, or at its definition.
+//!
+//! The other edges get the moves that lead to this state, at most one per register and parameter.
+//! When all edges together have used up their budget, merges start with everything in memory, and
+//! every such value is stored at its definition, so that no edge needs a move but for parameters.
+
+use super::Loc;
+use super::liveness::{FAR, HAS_SLOT, NEVER, NO_REG, NO_VREG, STORED};
+use super::state::{Walk, bit, bits, reg_loc};
+use runwell_ir::work::Pass;
+
+/// A value that may be in a register at the start of a block.
+#[derive(Copy, Clone, Debug)]
+pub(super) struct Cand {
+    pub vreg: u32,
+    pub key: u32,
+    /// Order in which values leave for memory, the greatest first.
+    pub rank: u64,
+    /// Index of the parameter, or [`NO_VREG`].
+    pub param: u32,
+    pub class: u8,
+    /// Its register in the most important predecessor, or [`NO_REG`].
+    pub old: u8,
+    /// Its register here, or [`NO_REG`].
+    pub new: u8,
+    pub keep: bool,
+}
+
+/// A parameter that leaves for memory needs a store on each edge as well.
+const PARAM_WEIGHT: u64 = 2;
+
+impl Walk<'_> {
+    /// Sets the state at the start of `block`.
+    pub(super) fn enter(&mut self, block: usize) {
+        let data = self.code.blocks[block];
+        self.exp = self.s.live.exp[block];
+        self.cold = data.cold;
+        while self.event > 0 && self.s.live.events[self.event - 1].at < data.first {
+            self.event -= 1;
+        }
+        let preds = self.s.live.pred_at[block]..self.s.live.pred_at[block + 1];
+        if preds.is_empty() {
+            self.clear();
+        } else if self.is_plain(block) {
+            let source = self.s.live.preds[preds.start as usize].0 as usize;
+            if source + 1 != block {
+                self.restore(source);
+            }
+            self.refresh(block);
+        } else {
+            self.merge(block);
+        }
+    }
+
+    /// True if `block` has one way in and no parameters.
+    fn is_plain(&self, block: usize) -> bool {
+        let data = &self.code.blocks[block];
+        self.s.live.pred_at[block + 1] - self.s.live.pred_at[block] == 1
+            && data.params_first == data.params_end
+            && !self.is_header(block)
+    }
+
+    fn is_header(&self, block: usize) -> bool {
+        let id = self.code.blocks[block].loop_id;
+        !id.is_none() && self.code.loops[id.index()].header.index() == block
+    }
+
+    /// Saves the registers at the end of `block` and moves to loop headers.
+    pub(super) fn leave(&mut self, block: usize) {
+        let data = self.code.blocks[block];
+        let mut save = false;
+        for edge in data.edges_first..data.edges_end {
+            let target = self.code.edges[edge as usize].target.index();
+            if target <= block {
+                self.edge_moves(edge as usize, target, true, self.exp);
+            } else {
+                save |= target != block + 1 || !self.is_plain(target);
+            }
+        }
+        self.work.charge(Pass::Allocate, (data.edges_end - data.edges_first) as usize);
+        if save {
+            self.save(block);
+        }
+    }
+
+    /// Drops what is dead at the start of `block` and sets the keys of the rest.
+    fn refresh(&mut self, block: usize) {
+        let start = self.code.blocks[block].first;
+        let mut live = 0;
+        let range = self.s.live.live_in(block);
+        self.work.charge(Pass::Allocate, range.len());
+        for index in range {
+            let (vreg, key) = self.s.live.entry(index);
+            let reg = self.s.live.vregs[vreg as usize].reg;
+            if reg != NO_REG {
+                live |= bit(reg);
+                self.st.key[usize::from(reg)] = self.after(vreg, key, start);
+            }
+        }
+        for reg in bits(self.st.occupied & !live) {
+            let vreg = self.st.val[usize::from(reg)];
+            match self.after(vreg, NEVER, start) {
+                NEVER => self.unbind(reg),
+                key => self.st.key[usize::from(reg)] = key,
+            }
+        }
+    }
+
+    /// Decides the state at the start of a merge or loop header and the moves on the edges to it.
+    fn merge(&mut self, block: usize) {
+        let preds = self.s.live.pred_at[block] as usize..self.s.live.pred_at[block + 1] as usize;
+        let header = self.is_header(block);
+        // The most frequent predecessor; among equals the one with most in registers, and then one
+        // whose edge is critical, since moves on such an edge cost a jump.
+        let main = self.s.live.preds[preds.clone()]
+            .iter()
+            .max_by_key(|&&(source, edge)| {
+                let data = &self.code.blocks[source as usize];
+                let (first, end) = self.s.snap_at[source as usize];
+                (
+                    self.s.live.exp[source as usize],
+                    end - first,
+                    data.edges_end - data.edges_first > 1,
+                    core::cmp::Reverse(edge),
+                )
+            })
+            .map_or((0, 0), |&pred| pred);
+        self.work.charge(Pass::Allocate, preds.len());
+        self.restore(main.0 as usize);
+        self.candidates(block, header);
+        if !header {
+            self.second_opinions(block, preds.clone(), main.0);
+        }
+        self.choose(block, header);
+        self.place(block, header, main.1 as usize);
+
+        let first = self.s.entries.len() as u32;
+        for index in 0..self.s.cands.len() {
+            let cand = self.s.cands[index];
+            if cand.param == NO_VREG {
+                if cand.keep {
+                    self.s.entries.push((cand.vreg, cand.new));
+                }
+                self.s.live.vregs[cand.vreg as usize].target =
+                    if cand.keep { cand.new } else { NO_REG };
+            } else {
+                let info = &mut self.s.live.vregs[cand.vreg as usize];
+                let loc = if cand.keep {
+                    info.def_reg = cand.new;
+                    info.want = cand.new;
+                    reg_loc(cand.new)
+                } else {
+                    info.flags |= HAS_SLOT;
+                    Loc::slot(cand.vreg)
+                };
+                self.s.param_loc[cand.param as usize] = loc;
+            }
+        }
+        self.s.entry_at[block] = (first, self.s.entries.len() as u32);
+        self.work.charge(Pass::Allocate, 2 * self.s.cands.len());
+
+        let mut valid = !0;
+        for index in preds {
+            let (source, edge) = self.s.live.preds[index];
+            self.restore(source as usize);
+            let exp = self.s.live.exp[source as usize];
+            valid &= self.edge_moves(edge as usize, block, false, exp);
+        }
+        self.clear();
+        for index in 0..self.s.cands.len() {
+            let cand = self.s.cands[index];
+            self.s.live.vregs[cand.vreg as usize].target = NO_REG;
+            if cand.keep {
+                let is_valid = cand.param == NO_VREG && valid & bit(cand.new) != 0;
+                self.bind(cand.new, cand.vreg, cand.key, is_valid);
+            }
+        }
+    }
+
+    /// Collects the values live at the start of `block`.
+    fn candidates(&mut self, block: usize, header: bool) {
+        let data = self.code.blocks[block];
+        self.s.cands.clear();
+        let mut cand = Cand {
+            vreg: 0,
+            key: 0,
+            rank: 0,
+            param: NO_VREG,
+            class: 0,
+            old: NO_REG,
+            new: NO_REG,
+            keep: false,
+        };
+        for index in self.s.live.live_in(block) {
+            let (vreg, mut key) = self.s.live.entry(index);
+            let info = &mut self.s.live.vregs[vreg as usize];
+            info.mark = block as u32 + 1;
+            if header {
+                let end = self.s.live.loops[data.loop_id.index()].end;
+                info.live_until = info.live_until.max(end);
+                info.hdr_end = end;
+                info.hdr_dist = key - data.first;
+            } else {
+                key = self.after(vreg, key, data.first);
+            }
+            let info = &self.s.live.vregs[vreg as usize];
+            let keep = info.reg != NO_REG;
+            self.s.cands.push(Cand { vreg, key, class: info.class, old: info.reg, keep, ..cand });
+        }
+        // Values that are only needed in the next iteration of a loop around.
+        for reg in bits(self.st.occupied) {
+            let vreg = self.st.val[usize::from(reg)];
+            let info = &self.s.live.vregs[vreg as usize];
+            if info.mark != block as u32 + 1 {
+                let mut key = self.after(vreg, NEVER, data.first);
+                if key != NEVER {
+                    if header {
+                        key = key.saturating_add(FAR).min(NEVER - 1);
+                    }
+                    let class = info.class;
+                    self.s.cands.push(Cand { vreg, key, class, old: reg, keep: true, ..cand });
+                }
+            }
+        }
+        for index in data.params_first..data.params_end {
+            let vreg = self.code.params[index as usize].0;
+            let key = self.s.live.param_key[index as usize];
+            let info = &mut self.s.live.vregs[vreg as usize];
+            if key != NEVER {
+                cand.param = index;
+                self.s.cands.push(Cand { vreg, key, class: info.class, keep: true, ..cand });
+            } else if info.flags & STORED != 0 {
+                info.flags |= HAS_SLOT;
+                self.s.param_loc[index as usize] = Loc::slot(vreg);
+            }
+        }
+        self.work.charge(Pass::Allocate, self.s.cands.len() + 1);
+    }
+
+    /// Values that the main predecessor has in memory, but another one as frequent only in a
+    /// register, are better loaded on the former's edge than stored on the latter's.
+    fn second_opinions(&mut self, block: usize, preds: core::ops::Range<usize>, main: u32) {
+        let mut any = false;
+        for index in preds {
+            let (source, _) = self.s.live.preds[index];
+            if source == main || self.s.live.exp[source as usize] != self.s.live.exp[main as usize]
+            {
+                continue;
+            }
+            let (first, end) = self.s.snap_at[source as usize];
+            self.work.charge(Pass::Allocate, (end - first) as usize);
+            for index in first..end {
+                let (vreg, reg, valid) = self.s.snaps[index as usize];
+                let info = &mut self.s.live.vregs[vreg as usize];
+                if info.mark == block as u32 + 1
+                    && info.reg == NO_REG
+                    && !valid
+                    && info.flags & STORED == 0
+                {
+                    info.target = reg;
+                    any = true;
+                }
+            }
+        }
+        if any {
+            for cand in &mut self.s.cands {
+                let info = &self.s.live.vregs[cand.vreg as usize];
+                if cand.param == NO_VREG && info.reg == NO_REG && info.target != NO_REG {
+                    cand.keep = cand.key < self.code.blocks[block].first.saturating_add(FAR);
+                }
+            }
+        }
+    }
+
+    /// Decides which candidates are in registers.
+    fn choose(&mut self, block: usize, header: bool) {
+        if self.budget == 0 {
+            for cand in &mut self.s.cands {
+                cand.keep = false;
+                if cand.param == NO_VREG {
+                    self.s.live.vregs[cand.vreg as usize].flags |= HAS_SLOT | STORED;
+                }
+            }
+            return;
+        }
+        let start = self.code.blocks[block].first;
+        let loop_info = header.then(|| self.s.live.loops[self.code.blocks[block].loop_id.index()]);
+        let mut wanting = [0usize; 2];
+        let mut kept = [0usize; 2];
+        for cand in &mut self.s.cands {
+            let info = &self.s.live.vregs[cand.vreg as usize];
+            let near = cand.key < start.saturating_add(FAR);
+            cand.rank = u64::from(cand.key);
+            if let Some(lp) = &loop_info {
+                if cand.param != NO_VREG {
+                    cand.rank = (1 << 40) - u64::from(info.weight) * PARAM_WEIGHT;
+                } else if near {
+                    cand.keep = true;
+                    cand.rank = (1 << 40) - u64::from(info.weight);
+                } else {
+                    cand.rank += 1 << 41;
+                }
+                // What a call in the loop would drive out before its first use starts in memory;
+                // callee-saved registers are dealt out below.
+                if lp.calls > 0 && cand.param == NO_VREG && cand.key > lp.first_call {
+                    cand.keep = false;
+                }
+            }
+            wanting[usize::from(cand.class)] += usize::from(cand.keep);
+            kept[usize::from(cand.class)] += usize::from(cand.keep && cand.param == NO_VREG);
+        }
+        if let Some(lp) = &loop_info
+            && lp.calls > 0
+        {
+            self.choose_saved(&mut wanting);
+        }
+        for class in 0..2 {
+            let registers = self.env.class[class].count_ones() as usize;
+            let mut over = wanting[class].saturating_sub(registers);
+            if let Some(lp) = &loop_info
+                && lp.calls == 0
+            {
+                // Parameters count as inside. Half of the registers are given in any case.
+                let pressure = kept[class] + lp.inside[class] as usize;
+                let most = wanting[class].saturating_sub(registers / 2);
+                over = over.max(pressure.saturating_sub(registers).min(most));
+            }
+            if over == 0 {
+                continue;
+            }
+            let mut ranks = core::mem::take(&mut self.s.ranks);
+            ranks.clear();
+            ranks.extend(
+                (self.s.cands.iter().enumerate())
+                    .filter(|(_, c)| c.keep && usize::from(c.class) == class)
+                    .map(|(index, c)| (c.rank, index as u32)),
+            );
+            let cut = ranks.len() - over;
+            ranks.select_nth_unstable(cut);
+            for &(_, index) in &ranks[cut..] {
+                self.s.cands[index as usize].keep = false;
+            }
+            self.work.charge(Pass::Allocate, ranks.len());
+            self.s.ranks = ranks;
+        }
+    }
+
+    /// In a loop with calls the heaviest values get the callee-saved registers.
+    fn choose_saved(&mut self, wanting: &mut [usize; 2]) {
+        let mut left = (self.env.callee_saved & self.env.class[0]).count_ones() as usize;
+        let mut ranks = core::mem::take(&mut self.s.ranks);
+        ranks.clear();
+        ranks.extend((self.s.cands.iter().enumerate()).filter(|(_, c)| c.class == 0).filter_map(
+            |(index, c)| {
+                let info = &self.s.live.vregs[c.vreg as usize];
+                let used = c.rank <= 1 << 40;
+                let there = c.old < 32 && self.env.callee_saved & bit(c.old) != 0;
+                (info.cross > 0 && (used || there)).then_some((c.rank, index as u32))
+            },
+        ));
+        left = left.min(ranks.len());
+        if left > 0 && left < ranks.len() {
+            ranks.select_nth_unstable(left - 1);
+        }
+        for &(_, index) in &ranks[..left] {
+            let cand = &mut self.s.cands[index as usize];
+            wanting[0] += usize::from(!cand.keep);
+            cand.keep = true;
+            // A mark for `place`.
+            cand.rank = 0;
+        }
+        self.s.ranks = ranks;
+    }
+
+    /// Gives registers to the candidates that stay.
+    fn place(&mut self, block: usize, header: bool, main_edge: usize) {
+        let at = self.code.blocks[block].first;
+        let loop_info = header.then(|| self.s.live.loops[self.code.blocks[block].loop_id.index()]);
+        let shunned = loop_info.map_or(0, |lp| lp.fixed);
+        let saved = self.env.callee_saved;
+        let mut free = self.env.class[0] | self.env.class[1];
+        // Values that cross calls in the loop first take the registers that survive them.
+        let count = self.s.cands.len();
+        let calls = loop_info.is_some_and(|lp| lp.calls > 0);
+        if calls {
+            for index in 0..count {
+                let cand = self.s.cands[index];
+                if cand.keep && cand.rank == 0 && cand.old < 32 && saved & bit(cand.old) != 0 {
+                    self.s.cands[index].new = cand.old;
+                    free &= !bit(cand.old);
+                }
+            }
+            for index in 0..count {
+                let cand = self.s.cands[index];
+                if cand.keep && cand.rank == 0 && cand.new == NO_REG {
+                    let reg = self.pick(cand.vreg, free & saved & self.env.class[0], at);
+                    if let Some(reg) = reg {
+                        self.s.cands[index].new = reg;
+                        free &= !bit(reg);
+                        self.used_saved |= bit(reg) & saved;
+                    }
+                }
+            }
+        }
+        // What is in a register stays there, unless the loop asks for that very register.
+        for index in 0..count {
+            let cand = &mut self.s.cands[index];
+            if cand.keep
+                && cand.new == NO_REG
+                && cand.old < 32
+                && free & bit(cand.old) != 0
+                && shunned & bit(cand.old) == 0
+            {
+                cand.new = cand.old;
+                free &= !bit(cand.old);
+            }
+        }
+        let args_first = self.code.edges[main_edge].first;
+        let params_first = self.code.blocks[block].params_first;
+        for index in 0..count {
+            let cand = self.s.cands[index];
+            if !cand.keep || cand.param == NO_VREG || cand.new != NO_REG {
+                continue;
+            }
+            let class = self.env.class[usize::from(cand.class)];
+            let arg = self.code.args[(args_first + cand.param - params_first) as usize];
+            let info = &self.s.live.vregs[cand.vreg as usize];
+            let there = self.s.live.vregs[arg.index()].reg;
+            let good = free & class & !shunned;
+            let suits = |reg: u8| reg < 32 && good & bit(reg) != 0;
+            let crosses = info.cross > 0 && cand.class == 0 && good & saved != 0;
+            let reg = if crosses || !(suits(info.want) || suits(there)) {
+                let set = if good != 0 { good } else { free & class };
+                self.pick(cand.vreg, set, at)
+            } else if suits(info.want) {
+                Some(info.want)
+            } else {
+                Some(there)
+            };
+            self.settle_cand(index, reg, &mut free);
+        }
+        for index in 0..count {
+            let cand = self.s.cands[index];
+            if !cand.keep || cand.new != NO_REG {
+                continue;
+            }
+            let set = free & self.env.class[usize::from(cand.class)];
+            let other = self.s.live.vregs[cand.vreg as usize].target;
+            let reg = if other < 32 && set & bit(other) != 0 {
+                Some(other)
+            } else {
+                let good = set & !shunned;
+                self.pick(cand.vreg, if good != 0 { good } else { set }, at)
+            };
+            self.settle_cand(index, reg, &mut free);
+        }
+    }
+
+    fn settle_cand(&mut self, index: usize, reg: Option<u8>, free: &mut u32) {
+        let cand = &mut self.s.cands[index];
+        match reg {
+            Some(reg) => {
+                cand.new = reg;
+                *free &= !bit(reg);
+            }
+            None => cand.keep = false,
+        }
+    }
+
+    /// The moves on `edge` from the current state to that at the start of `target`; the registers
+    /// there whose slot is valid by this way.
+    fn edge_moves(&mut self, edge: usize, target: usize, back: bool, from_exp: u8) -> u32 {
+        let start = self.s.edge_edits.len();
+        let at = self.code.blocks[target].first;
+        let mut valid = !0;
+        let (first, end) = self.s.entry_at[target];
+        for index in first..end {
+            let (vreg, reg) = self.s.entries[index as usize];
+            let now = self.s.live.vregs[vreg as usize].reg;
+            if now != NO_REG && !self.is_valid(now) {
+                valid &= !bit(reg);
+            }
+            if now != reg {
+                let from = self.whereabouts(vreg);
+                let edit = self.edit(at, vreg, from, reg_loc(reg));
+                self.s.edge_edits.push(edit);
+            }
+        }
+        let data = self.code.edges[edge];
+        let params = self.code.blocks[target].params_first;
+        for index in 0..data.end - data.first {
+            let to = self.s.param_loc[(params + index) as usize];
+            if to == Loc::NONE {
+                continue;
+            }
+            let arg = self.code.args[(data.first + index) as usize].0;
+            let from = self.whereabouts(arg);
+            if from != to {
+                let edit = self.edit(at, arg, from, to);
+                self.s.edge_edits.push(edit);
+            }
+        }
+        if !back {
+            let exp = self.exp.min(from_exp);
+            for reg in bits(self.st.occupied & !self.st.valid) {
+                let vreg = self.st.val[usize::from(reg)];
+                let info = self.s.live.vregs[vreg as usize];
+                if info.target != NO_REG
+                    || info.flags & STORED != 0
+                    || info.mark != target as u32 + 1 && info.live_until <= at
+                {
+                    continue;
+                }
+                let flags = &mut self.s.live.vregs[vreg as usize].flags;
+                *flags |= HAS_SLOT;
+                if exp > info.def_exp {
+                    *flags |= STORED;
+                } else {
+                    let edit = self.edit(at, vreg, reg_loc(reg), Loc::slot(vreg));
+                    self.s.edge_edits.push(edit);
+                }
+            }
+        }
+        let count = self.s.edge_edits.len() - start;
+        self.s.edge_ranges[edge] = (start as u32, self.s.edge_edits.len() as u32);
+        self.work.charge(
+            Pass::Allocate,
+            (end - first) as usize + (data.end - data.first) as usize + count + 1,
+        );
+        self.budget = self.budget.saturating_sub(count);
+        valid
+    }
+
+    /// Where a live value is: its home or its slot.
+    fn whereabouts(&mut self, vreg: u32) -> Loc {
+        let info = &mut self.s.live.vregs[vreg as usize];
+        if info.reg != NO_REG {
+            return reg_loc(info.reg);
+        }
+        info.flags |= HAS_SLOT;
+        Loc::slot(vreg)
+    }
+}

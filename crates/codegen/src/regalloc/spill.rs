@@ -1,0 +1,189 @@
+//! After the walk: slots, stores at definitions, and the final order of all moves.
+//!
+//! Slots are coloured by intervals: a value's slot is its own from the definition to the last
+//! position where it is live, loops included, and then goes to the next value of its size.
+//! Positions are taken in chunks of [`CHUNK`] instructions, so that sorting is filing. Only then are
+//! the moves on edges made sequential, since two slots may turn out to be one.
+
+use super::liveness::{HAS_SLOT, NO_REG, STORED};
+use super::state::{Edit, Scratch, reg_loc};
+use super::{Allocation, Env, Loc, Move};
+use runwell_ir::work::{Pass, Work};
+
+/// Instructions per step of the interval clock.
+const CHUNK: u32 = 16;
+
+const END: u32 = u32::MAX;
+
+/// Scratch of the colouring.
+#[derive(Default, Debug)]
+pub(super) struct Slots {
+    /// Per virtual register its slot.
+    slot_of: Vec<u32>,
+    /// Per chunk the first virtual register that starts in it, then a list through `next`.
+    starts: Vec<u32>,
+    /// Likewise for those that end in it.
+    ends: Vec<u32>,
+    next_start: Vec<u32>,
+    next_end: Vec<u32>,
+    /// Free slots of 8 and of 16 bytes.
+    free: [Vec<u32>; 2],
+    /// Values stored at their definition: per position the first one, then a list.
+    stores: Vec<u32>,
+}
+
+/// Fills `out` from what the walk has left in `s`.
+pub(super) fn finish(
+    s: &mut Scratch,
+    env: &Env,
+    out: &mut Allocation,
+    insts: usize,
+    work: &mut Work,
+) {
+    let any = s.live.vregs.iter().any(|info| info.flags & HAS_SLOT != 0);
+    work.charge(Pass::Allocate, s.live.vregs.len() + s.edits.len() + s.edge_edits.len());
+    if any {
+        colour(s, out, insts, work);
+    }
+    for &operand in &s.slot_operands {
+        let loc = &mut out.locs[operand as usize];
+        *loc = place(&s.slots, *loc);
+    }
+    work.charge(Pass::Allocate, s.slot_operands.len());
+    if any {
+        stores(s, insts);
+        work.charge(Pass::Allocate, insts);
+    }
+    let emit = |out: &mut Allocation, s: &Scratch, edit: &Edit| {
+        let (from, to) = (place(&s.slots, edit.from), place(&s.slots, edit.to));
+        out.moves.push((edit.at, Move { from, to, bytes: edit.bytes, swap: edit.swap }));
+    };
+    let mut position = 0;
+    let definitions = |out: &mut Allocation, s: &Scratch, from: usize, to: usize| {
+        if !any {
+            return;
+        }
+        for at in from..to {
+            let mut vreg = s.slots.stores[at];
+            while vreg != END {
+                let info = &s.live.vregs[vreg as usize];
+                let (from, to) = (reg_loc(info.def_reg), Loc::slot(vreg));
+                let (bytes, class) = (info.bytes, info.class);
+                emit(out, s, &Edit { at: at as u32, from, to, bytes, class, swap: false });
+                vreg = s.slots.next_start[vreg as usize];
+            }
+        }
+    };
+    for edit in &s.edits {
+        if is_redundant(s, edit) {
+            continue;
+        }
+        let next = edit.at as usize + 1;
+        definitions(out, s, position, next);
+        position = position.max(next);
+        emit(out, s, edit);
+    }
+    definitions(out, s, position, insts);
+
+    let mut resolver = core::mem::take(&mut s.resolver);
+    resolver.reserve(out.slot_bytes.len() + 1);
+    let mut spare = None;
+    for &(first, end) in &s.edge_ranges {
+        let start = out.edge_moves.len() as u32;
+        for edit in &s.edge_edits[first as usize..end as usize] {
+            if !is_redundant(s, edit) {
+                let mut edit = *edit;
+                edit.from = place(&s.slots, edit.from);
+                edit.to = place(&s.slots, edit.to);
+                resolver.pending.push((&edit).into());
+            }
+        }
+        let slots = &mut out.slot_bytes;
+        let moves = &mut out.edge_moves;
+        resolver.resolve(
+            env,
+            || {
+                *spare.get_or_insert_with(|| {
+                    slots.push(16);
+                    Loc::slot(slots.len() as u32 - 1)
+                })
+            },
+            |m| moves.push(m),
+        );
+        out.edges.push((start, out.edge_moves.len() as u32));
+    }
+    work.charge(Pass::Allocate, s.edge_ranges.len() + out.edge_moves.len() + out.moves.len());
+    s.resolver = resolver;
+}
+
+/// True for a spill of a value that is stored at its definition anyway.
+fn is_redundant(s: &Scratch, edit: &Edit) -> bool {
+    edit.to.as_slot().is_some_and(|vreg| {
+        let info = &s.live.vregs[vreg as usize];
+        info.flags & STORED != 0 && info.def_reg != NO_REG
+    })
+}
+
+/// The location with the value's final slot.
+fn place(slots: &Slots, loc: Loc) -> Loc {
+    loc.as_slot().map_or(loc, |vreg| Loc::slot(slots.slot_of[vreg as usize]))
+}
+
+/// Gives slots to all values that need one.
+fn colour(s: &mut Scratch, out: &mut Allocation, insts: usize, work: &mut Work) {
+    let Scratch { live, slots, .. } = s;
+    let chunks = insts / CHUNK as usize + 2;
+    let vregs = live.vregs.len();
+    for list in [&mut slots.starts, &mut slots.ends] {
+        list.clear();
+        list.resize(chunks, END);
+    }
+    for list in [&mut slots.slot_of, &mut slots.next_start, &mut slots.next_end] {
+        list.clear();
+        list.resize(vregs, END);
+    }
+    slots.free.iter_mut().for_each(Vec::clear);
+    for (vreg, info) in live.vregs.iter().enumerate().rev() {
+        if info.flags & HAS_SLOT != 0 {
+            let chunk = (info.def_at / CHUNK) as usize;
+            slots.next_start[vreg] = slots.starts[chunk];
+            slots.starts[chunk] = vreg as u32;
+        }
+    }
+    for chunk in 0..chunks {
+        let mut vreg = slots.starts[chunk];
+        while vreg != END {
+            let info = &live.vregs[vreg as usize];
+            let wide = usize::from(info.bytes > 8);
+            slots.slot_of[vreg as usize] = slots.free[wide].pop().unwrap_or_else(|| {
+                out.slot_bytes.push(if wide == 1 { 16 } else { 8 });
+                out.slot_bytes.len() as u32 - 1
+            });
+            let end = (info.end.max(info.def_at) / CHUNK) as usize;
+            slots.next_end[vreg as usize] = slots.ends[end];
+            slots.ends[end] = vreg;
+            vreg = slots.next_start[vreg as usize];
+        }
+        let mut vreg = slots.ends[chunk];
+        while vreg != END {
+            let wide = usize::from(live.vregs[vreg as usize].bytes > 8);
+            slots.free[wide].push(slots.slot_of[vreg as usize]);
+            vreg = slots.next_end[vreg as usize];
+        }
+    }
+    work.charge(Pass::Allocate, chunks + vregs);
+}
+
+/// Files the values that are stored at their definition by the position of the store.
+fn stores(s: &mut Scratch, insts: usize) {
+    let Scratch { live, slots, .. } = s;
+    slots.stores.clear();
+    slots.stores.resize(insts + 1, END);
+    for (vreg, info) in live.vregs.iter().enumerate().rev() {
+        if info.flags & STORED != 0 && info.def_reg != NO_REG {
+            let at = info.def_at as usize + usize::from(!info.is_param);
+            slots.next_start[vreg] = slots.stores[at];
+            slots.stores[at] = vreg as u32;
+        }
+    }
+}
