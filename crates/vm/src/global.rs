@@ -16,7 +16,7 @@ impl GlobalCell {
     }
 
     /// Its address.
-    pub fn as_ptr(&self) -> NonNull<u128> {
+    pub fn value_ptr(&self) -> NonNull<u128> {
         // SAFETY: the address of a field is not null.
         unsafe { NonNull::new_unchecked(self.0.get()) }
     }

@@ -59,7 +59,8 @@ impl Memory {
             });
         }
         // An inaccessible page behind a 64-bit memory catches what checks should have caught.
-        let reserved = if ty.is64 { (limit_pages + 1) * PAGE_BYTES } else { RESERVED_BYTES_32 };
+        let reserved =
+            if ty.is64 { (limit_pages + 1).saturating_mul(PAGE_BYTES) } else { RESERVED_BYTES_32 };
         let len = ty.min * PAGE_BYTES;
         let reservation = Reservation::new(reserved, len)?;
         let base = reservation.base().as_ptr() as u64;
