@@ -8,6 +8,6 @@
 #define LUAI_THROW(L, c) abort()
 #define LUAI_TRY(L, c, a) { a }
 #define luai_jmpbuf int
-#define luai_makeseed() 0x5eedu
+#define luai_makeseed(L) ((void)(L), 0x5eedu)
 
 #endif
