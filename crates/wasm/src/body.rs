@@ -193,7 +193,7 @@ impl Cx {
             sig.results.len(),
             &validation.limits,
         )?;
-        self.begin(module, index, ty);
+        self.begin(module, index, ty, at);
         let mut visitor = Visitor { cx: self, module, validator, at: 0 };
         while !reader.eof() {
             visitor.at = reader.original_position();
@@ -230,7 +230,7 @@ impl Cx {
     }
 
     /// Starts the function: its entry block and the locals that are mentioned.
-    fn begin(&mut self, module: &ModuleInfo, index: u32, ty: u32) {
+    fn begin(&mut self, module: &ModuleInfo, index: u32, ty: u32, at: u32) {
         self.stack.clear();
         self.frames.clear();
         self.reachable = true;
@@ -251,6 +251,7 @@ impl Cx {
 
         let sig = &module.types[ty as usize];
         self.b.begin(index, SigRef(ty), module.types.clone());
+        self.b.set_src(at);
         self.b.start_block(LoopId::NONE);
         for &ty in &sig.params {
             let value = self.b.param(ty);

@@ -15,7 +15,7 @@ use crate::module::ModuleInfo;
 use crate::scan::effect;
 use runwell_abi::{TrapCode, Type};
 use runwell_ir::{Block, EdgeRef, Inst, LoopData, LoopId, Op, Value};
-use runwell_opt::Epochs;
+use runwell_opt::{Epochs, Region};
 use wasmparser::{BlockType, BrTable};
 
 /// No edge, no local.
@@ -177,8 +177,23 @@ impl Cx {
     }
 
     /// Memory at the head of a loop: whatever the loop changes may have been changed.
-    fn enter_loop_epochs(&mut self, _effects: u8) {
-        self.b.fresh_epochs(!0);
+    fn enter_loop_epochs(&mut self, effects: u8) {
+        let mut mask = 0;
+        for (bit, regions) in [
+            (effect::MEMORY, Region::Memory.bit()),
+            (effect::GLOBAL, Region::Globals.bit()),
+            (effect::TABLE, Region::Tables.bit()),
+            (effect::CALL, Region::CALL),
+            (effect::HELPER, Region::CALL & !Region::Globals.bit()),
+        ] {
+            if effects & bit != 0 {
+                mask |= regions;
+            }
+        }
+        if effects & effect::LOCAL != 0 && self.scan.any_demoted {
+            mask |= Region::Slots.bit();
+        }
+        self.b.fresh_epochs(mask);
     }
 
     /// Ends the block and returns the index of its terminator.
@@ -261,7 +276,12 @@ impl Cx {
             let state = &self.locals[local as usize];
             if state.slot.is_none() {
                 let entry = state.cur;
-                self.loop_params.push(LoopParam { local, param: Value::NONE, entry, varies: false });
+                self.loop_params.push(LoopParam {
+                    local,
+                    param: Value::NONE,
+                    entry,
+                    varies: false,
+                });
             }
         }
         frame.loop_params_end = self.loop_params.len() as u32;
@@ -768,9 +788,8 @@ impl Cx {
     }
 
     fn emit_table(&mut self, index: Value, entries: &[u32]) {
-        let depth_of = |cx: &Cx, edge: u32| {
-            (cx.frames.len() - 1) as u32 - cx.targets[edge as usize]
-        };
+        let depth_of =
+            |cx: &Cx, edge: u32| (cx.frames.len() - 1) as u32 - cx.targets[edge as usize];
         if self.targets.len() == 1 {
             let depth = depth_of(self, 0);
             return self.br(depth);

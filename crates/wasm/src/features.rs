@@ -22,25 +22,33 @@ pub const SUPPORTED: WasmFeatures = WasmFeatures::MUTABLE_GLOBAL
 /// Everything the validator knows: what it refuses even so is invalid.
 pub const EVERYTHING: WasmFeatures = WasmFeatures::all();
 
+const NAMES: &[(WasmFeatures, &str)] = &[
+    (WasmFeatures::SIMD, "simd"),
+    (WasmFeatures::RELAXED_SIMD, "relaxed-simd"),
+    (WasmFeatures::SHARED_EVERYTHING_THREADS, "shared-everything-threads"),
+    (WasmFeatures::ACQUIRE_RELEASE_ATOMICS, "acquire-release-atomics"),
+    (WasmFeatures::THREADS, "threads"),
+    (WasmFeatures::EXCEPTIONS, "exception-handling"),
+    (WasmFeatures::LEGACY_EXCEPTIONS, "legacy-exceptions"),
+    (WasmFeatures::FUNCTION_REFERENCES, "function-references"),
+    (WasmFeatures::CUSTOM_PAGE_SIZES, "custom-page-sizes"),
+    (WasmFeatures::WIDE_ARITHMETIC, "wide-arithmetic"),
+    (WasmFeatures::STACK_SWITCHING, "stack-switching"),
+    (WasmFeatures::MEMORY_CONTROL, "memory-control"),
+    (WasmFeatures::CUSTOM_DESCRIPTORS, "custom-descriptors"),
+    (WasmFeatures::COMPACT_IMPORTS, "compact-import-section"),
+    (WasmFeatures::COMPONENT_MODEL, "component-model"),
+    (WasmFeatures::GC, "gc"),
+];
+
 /// The name of the proposal that `feature` stands for.
 pub fn proposal(feature: WasmFeatures) -> &'static str {
-    const NAMES: &[(WasmFeatures, &str)] = &[
-        (WasmFeatures::SIMD, "simd"),
-        (WasmFeatures::RELAXED_SIMD, "relaxed-simd"),
-        (WasmFeatures::SHARED_EVERYTHING_THREADS, "shared-everything-threads"),
-        (WasmFeatures::ACQUIRE_RELEASE_ATOMICS, "acquire-release-atomics"),
-        (WasmFeatures::THREADS, "threads"),
-        (WasmFeatures::EXCEPTIONS, "exception-handling"),
-        (WasmFeatures::LEGACY_EXCEPTIONS, "legacy-exceptions"),
-        (WasmFeatures::FUNCTION_REFERENCES, "function-references"),
-        (WasmFeatures::GC, "gc"),
-        (WasmFeatures::CUSTOM_PAGE_SIZES, "custom-page-sizes"),
-        (WasmFeatures::WIDE_ARITHMETIC, "wide-arithmetic"),
-        (WasmFeatures::STACK_SWITCHING, "stack-switching"),
-        (WasmFeatures::MEMORY_CONTROL, "memory-control"),
-        (WasmFeatures::CUSTOM_DESCRIPTORS, "custom-descriptors"),
-        (WasmFeatures::COMPACT_IMPORTS, "compact-import-section"),
-        (WasmFeatures::COMPONENT_MODEL, "component-model"),
-    ];
     NAMES.iter().find(|(bit, _)| feature.intersects(*bit)).map_or("unknown", |(_, name)| name)
+}
+
+/// The proposal that a message of the validator speaks of, for the few messages without a feature.
+pub(crate) fn proposal_in(message: &str) -> &'static str {
+    let mentioned =
+        |name: &str| message.contains(name) || message.contains(&name.replace('-', " "));
+    NAMES.iter().find(|(_, name)| mentioned(name)).map_or("unknown", |(_, name)| name)
 }

@@ -10,14 +10,27 @@
 
 #![forbid(unsafe_code)]
 
+pub mod body;
+mod call;
 pub mod const_expr;
+mod control;
 pub mod error;
 pub mod features;
+mod finish;
 pub mod limits;
+mod locals;
+mod memory;
 pub mod module;
 pub mod names;
+mod numeric;
+mod operator;
+mod reference;
+pub mod scan;
 mod section;
+mod stack;
+mod table;
 
+pub use body::Translator;
 pub use const_expr::{ConstEnv, ConstExpr, ConstOp};
 pub use error::{Error, ErrorKind, Result};
 pub use limits::Limits;

@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::module::ModuleInfo;
 use crate::section::heap_type;
 use runwell_abi::Type::{AnyRef, F32, F64, I32, I64};
-use runwell_ir::Op::{self, *};
+use runwell_ir::Op::*;
 use wasmparser as wp;
 use wasmparser::{BlockType, BrTable, FrameKind, HeapType, Ieee32, Ieee64, MemArg, VisitOperator};
 

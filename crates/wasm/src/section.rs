@@ -43,7 +43,7 @@ pub(crate) fn resolve(error: Error, with_everything: Option<wp::Error>) -> Error
             Error::invalid(other.message(), u32::try_from(other.offset()).unwrap_or(u32::MAX))
         }
         (ErrorKind::Invalid { message, offset, .. }, None) => {
-            Error::unsupported("unknown", message.clone(), *offset)
+            Error::unsupported(features::proposal_in(message), message.clone(), *offset)
         }
         _ => error,
     }

@@ -1,0 +1,154 @@
+//! Bodies made to blow up: work and size have to stay in proportion to the input.
+
+mod common;
+
+use runwell_wasm::{ErrorKind, Limits, Parsed, Translator};
+
+/// Steps and size of the IR for a module of one function.
+fn cost(wat: &str) -> (u64, usize) {
+    let bytes = wat::parse_str(wat).unwrap();
+    let parsed = Parsed::parse(&bytes, &Limits::default()).unwrap();
+    let mut translator = Translator::new();
+    let func = translator.translate(&parsed.info, &parsed.validation, &bytes, 0).unwrap();
+    let size = func.insts.len() + func.pool.len();
+    if size < 20_000 {
+        common::check(func);
+    }
+    (translator.work().total(), size)
+}
+
+/// Doubles an input three times; neither work nor size may grow much faster.
+#[track_caller]
+fn linear(make: impl Fn(usize) -> String) {
+    let mut last = cost(&make(100));
+    for n in [200, 400, 800] {
+        let now = cost(&make(n));
+        let steps = now.0 as f64 / last.0 as f64;
+        let size = now.1 as f64 / last.1 as f64;
+        assert!(steps < 2.2 && size < 2.2, "{n}: work x {steps:.2}, size x {size:.2}");
+        last = now;
+    }
+}
+
+fn locals(n: usize) -> String {
+    format!("(param i32) (local {})", "i32 ".repeat(n))
+}
+
+fn use_all(n: usize) -> String {
+    (1..=n).map(|x| format!("(i32.store (i32.const {x}) (local.get {x}))")).collect()
+}
+
+#[test]
+fn many_exits_of_many_locals() {
+    linear(|n| {
+        let sets: String = (1..=n)
+            .map(|x| format!("(local.set {x} (i32.const {x})) (br_if 0 (local.get 0))"))
+            .collect();
+        format!("(module (memory 1) (func {} (block {sets}) {}))", locals(n), use_all(n))
+    });
+}
+
+#[test]
+fn a_nest_of_loops_over_many_locals() {
+    linear(|n| {
+        let open = "(loop ".repeat(n);
+        let body: String = (1..=n)
+            .map(|x| format!("(local.set {x} (i32.add (local.get {x}) (i32.const 1)))"))
+            .collect();
+        let close = "(br_if 0 (local.get 0)))".repeat(n);
+        format!("(module (memory 1) (func {} {open}{body}{close} {}))", locals(n), use_all(n))
+    });
+}
+
+#[test]
+fn a_nest_of_blocks_sets_one_local() {
+    linear(|n| {
+        let open: String =
+            (0..n).map(|x| format!("(block (local.set 1 (i32.const {x}))")).collect();
+        let exits: String = (0..n).map(|_| format!("(br_if {} (local.get 0))", n - 1)).collect();
+        let close = ")".repeat(n);
+        format!("(module (memory 1) (func {} {open}{exits}{close} {}))", locals(1), use_all(1))
+    });
+}
+
+#[test]
+fn a_nest_of_blocks_over_many_locals() {
+    linear(|n| {
+        let open = "(block ".repeat(n);
+        let body: String = (1..=n).map(|x| format!("(local.set {x} (i32.const {x}))")).collect();
+        let close = "(br_if 0 (local.get 0)))".repeat(n);
+        format!("(module (memory 1) (func {} {open}{body}{close} {}))", locals(n), use_all(n))
+    });
+}
+
+#[test]
+fn many_tables_to_many_labels() {
+    linear(|n| {
+        let depth = 20;
+        let labels: String = (0..n).map(|x| format!("{} ", x % depth)).collect();
+        let sets: String = (1..=20).map(|x| format!("(local.set {x} (i32.const {x}))")).collect();
+        let tables =
+            format!("(if (local.get 0) (then (br_table {labels} (local.get 0))))").repeat(10);
+        let (open, close) = ("(block ".repeat(depth + 1), ")".repeat(depth + 1));
+        let locals = locals(20);
+        format!("(module (memory 1) (func {locals} {open}{sets}{tables}{close} {}))", use_all(20))
+    });
+}
+
+#[test]
+fn dead_loops_in_a_nest() {
+    linear(|n| {
+        let open = "(loop ".repeat(n);
+        let body: String =
+            (0..n).map(|x| format!("(if (i32.const 0) (then (br {})))", x + 1)).collect();
+        format!("(module (func {open}{body}{}))", ")".repeat(n))
+    });
+}
+
+#[test]
+fn nests_of_scopes_that_only_fall_through() {
+    linear(|n| {
+        let open = "(if (i32.const 1) (then ".repeat(n);
+        let body: String = (1..=n).map(|x| format!("(local.set {x} (i32.const {x}))")).collect();
+        let close = "))".repeat(n);
+        format!("(module (memory 1) (func {} {open}{body}{close} {}))", locals(n), use_all(n))
+    });
+}
+
+#[test]
+fn wide_branches_are_refused_in_time() {
+    let n = 900;
+    let results = "i64 ".repeat(n);
+    let values: String = (0..n).map(|x| format!("(i64.const {x})")).collect();
+    let exits = "(br_if 0 (local.get 0))".repeat(1000);
+    let text = format!(
+        "(module (func (param i32) (result {results}) (block (result {results}) {values} {exits})))"
+    );
+    let bytes = wat::parse_str(text).unwrap();
+    let parsed = Parsed::parse(&bytes, &Limits::default()).unwrap();
+    let mut translator = Translator::new();
+    let error = translator.translate(&parsed.info, &parsed.validation, &bytes, 0).unwrap_err();
+    assert!(matches!(error.kind(), ErrorKind::Limit { .. }), "{error}");
+}
+
+#[test]
+fn a_few_wide_branches_are_fine() {
+    let n = 900;
+    let results = "i64 ".repeat(n);
+    let values: String = (0..n).map(|x| format!("(i64.const {x})")).collect();
+    let exits = "(br_if 0 (local.get 0)) (br_if 1 (local.get 0))".repeat(2);
+    common::translate(&format!(
+        "(module (func (param i32) (result {results}) (block (result {results}) {values} {exits})))"
+    ));
+}
+
+#[test]
+fn nesting_has_a_limit_and_no_recursion() {
+    let nest = |n: usize| format!("(module (func {}{}))", "block ".repeat(n), "end ".repeat(n));
+    cost(&nest(60_000));
+    let bytes = wat::parse_str(nest(70_000)).unwrap();
+    let parsed = Parsed::parse(&bytes, &Limits::default()).unwrap();
+    let mut translator = Translator::new();
+    let error = translator.translate(&parsed.info, &parsed.validation, &bytes, 0).unwrap_err();
+    assert!(matches!(error.kind(), ErrorKind::Limit { .. }), "{error}");
+}
