@@ -59,6 +59,14 @@ pub trait ResourceLimiter: Send {
     ) -> Result<bool, Payload>;
 }
 
+/// Who is asked before something grows.
+enum Limiter {
+    Nobody,
+    Ready(Box<dyn ResourceLimiter>),
+    /// Being asked.
+    Busy,
+}
+
 /// The part that stubs address.
 #[repr(C)]
 pub(crate) struct Head {
@@ -98,8 +106,7 @@ pub struct Runtime {
     pub(crate) fault: Cell<Fault>,
     /// Why host code wants guest code to be left.
     pub(crate) pending: Cell<Option<Pending>>,
-    /// Taken out while it is asked.
-    limiter: Cell<Option<Box<dyn ResourceLimiter>>>,
+    limiter: Cell<Limiter>,
     stack: GuestStack,
     config: RuntimeConfig,
 }
@@ -142,7 +149,7 @@ impl Runtime {
             activation: Cell::new(null()),
             fault: Cell::new(fault),
             pending: Cell::new(None),
-            limiter: Cell::new(None),
+            limiter: Cell::new(Limiter::Nobody),
             stack,
             config,
         }))
@@ -180,18 +187,27 @@ impl Runtime {
 
     /// Sets who is asked before guest code makes something larger. Nobody at first.
     pub fn set_limiter(&self, limiter: Option<Box<dyn ResourceLimiter>>) {
-        self.limiter.set(limiter);
+        self.limiter.set(limiter.map_or(Limiter::Nobody, Limiter::Ready));
     }
 
-    /// Asks the limiter, which is not set while it runs.
+    /// Asks the limiter. It stays in force when it panics.
     fn ask(
         &self,
         question: impl FnOnce(&mut dyn ResourceLimiter) -> Result<bool, Payload>,
     ) -> Result<bool, Payload> {
-        let Some(mut limiter) = self.limiter.take() else { return Ok(true) };
-        let answer = question(&mut *limiter);
-        self.limiter.set(Some(limiter));
-        answer
+        struct PutBack<'a>(&'a Cell<Limiter>, Limiter);
+        impl Drop for PutBack<'_> {
+            fn drop(&mut self) {
+                self.0.swap(Cell::from_mut(&mut self.1));
+            }
+        }
+        let mut taken = PutBack(&self.limiter, self.limiter.replace(Limiter::Busy));
+        match &mut taken.1 {
+            Limiter::Nobody => Ok(true),
+            Limiter::Ready(limiter) => question(&mut **limiter),
+            // The limiter itself makes something grow: nobody can say that it may.
+            Limiter::Busy => Ok(false),
+        }
     }
 
     /// Grows a memory of this store by `delta` pages as `memory.grow` does: the old size in pages,

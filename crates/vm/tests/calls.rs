@@ -313,3 +313,97 @@ fn a_host_function_cannot_change_the_guests_float_mode() {
     assert_eq!(store.call("mode", &[]).unwrap()[0] & 0xffc0, 0x1f80);
     assert_eq!(swap_mxcsr(0x1f80), 0x1f80);
 }
+
+#[inline(never)]
+fn somebody_calls_a_guest(store: &Store) -> u64 {
+    std::hint::black_box(store.call("outer", &[0]).unwrap()[0])
+}
+
+#[test]
+fn host_backtraces_go_on_behind_the_guest() {
+    use std::backtrace::Backtrace;
+    let mut store = Store::new();
+    let func = store.func(0, "outer");
+    store.import(0, move |call| {
+        let n = call.regs.int[0];
+        if n < 3 {
+            common::call(call.runtime, &func, &[n + 1]).map_err(|e| e as Payload)?;
+        } else {
+            let trace = Backtrace::force_capture().to_string();
+            assert_eq!(trace.matches("runwell_vm_host_thunk").count(), 4, "{trace}");
+            assert!(trace.contains("somebody_calls_a_guest"), "{trace}");
+        }
+        Ok(())
+    });
+    somebody_calls_a_guest(&store);
+}
+
+/// A pseudo-random number below `n`.
+fn random(state: &AtomicU64, n: u64) -> u64 {
+    let next = |x: u64| Some(x.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407));
+    let old = state.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next).unwrap();
+    (old >> 33) % n
+}
+
+#[test]
+fn any_mixture_of_calls_traps_errors_and_panics_keeps_the_record_straight() {
+    let seed = Arc::new(AtomicU64::new(1));
+    let mut stores = [Store::new(), Store::new()];
+    let outers = [0, 1].map(|i: usize| stores[i].func(0, "outer"));
+    let recurses = [0, 1].map(|i: usize| stores[i].func(0, "recurse"));
+    let runtimes = [0, 1].map(|i: usize| stores[i].runtime.as_ptr().as_ptr() as usize);
+    // How many guest frames each store has.
+    let depths: Arc<[AtomicU64; 2]> = Arc::default();
+    for this in 0..2 {
+        let (seed, depths) = (seed.clone(), depths.clone());
+        stores[this].import(0, move |call| {
+            let level = call.regs.int[0];
+            for _ in 0..random(&seed, 4) {
+                let depth = depths[this].load(Ordering::Relaxed) as usize;
+                assert_eq!(call.runtime.backtrace().pcs.len(), depth);
+                assert!(!call.caller_vmctx.is_null());
+                assert_eq!(call.runtime.caller_vmctx(), call.caller_vmctx);
+                let other = random(&seed, 2) as usize;
+                // SAFETY: the stores are on this thread's stack and alive.
+                let runtime = unsafe { &*(runtimes[other] as *const runwell_vm::Runtime) };
+                match random(&seed, 6) {
+                    0 => return Err(Box::new(level)),
+                    1 => std::panic::resume_unwind(Box::new(level)),
+                    2 => {
+                        let n = random(&seed, 5);
+                        let exit = common::call(runtime, &recurses[other], &[n]).unwrap_err();
+                        let depth = depths[other].load(Ordering::Relaxed) + n + 1;
+                        assert_eq!(exit.backtrace.pcs.len() as u64, depth);
+                    }
+                    _ if level > 5 => {}
+                    _ => {
+                        depths[other].fetch_add(2, Ordering::Relaxed);
+                        let next = || common::call(runtime, &outers[other], &[level + 1]);
+                        let result = catch_unwind(AssertUnwindSafe(next));
+                        depths[other].fetch_sub(2, Ordering::Relaxed);
+                        match result {
+                            Ok(Ok(results)) => assert_eq!(results[0], level + 1),
+                            Ok(Err(exit)) => match exit.cause {
+                                Cause::Error(payload) => assert!(payload.is::<u64>()),
+                                Cause::Trap { .. } => panic!("{exit:?}"),
+                            },
+                            Err(payload) => {
+                                assert_eq!(payload.downcast_ref::<u64>(), Some(&(level + 1)));
+                            }
+                        }
+                    }
+                }
+            }
+            Ok(())
+        });
+    }
+    for _ in 0..2000 {
+        depths[0].store(2, Ordering::Relaxed);
+        let run = || stores[0].call("outer", &[0]);
+        let _ = catch_unwind(AssertUnwindSafe(run)).map_err(|payload| {
+            assert!(payload.is::<u64>(), "{payload:?}");
+        });
+        assert!(stores.iter().all(|store| !store.runtime.is_active()));
+        assert!(stores.iter().all(|store| store.runtime.backtrace().pcs.is_empty()));
+    }
+}

@@ -174,6 +174,8 @@ fn a_limiter_refuses_fails_and_panics() {
     let grow = || helper_call(&store, LibCall::MemoryGrow, &[0, 2]);
     assert!(std::panic::catch_unwind(std::panic::AssertUnwindSafe(grow)).is_err());
     assert!(!store.runtime.is_active());
+    // It stays in force.
+    assert!(std::panic::catch_unwind(std::panic::AssertUnwindSafe(grow)).is_err());
     store.runtime.set_limiter(None);
     assert_eq!(grow().unwrap(), 1);
 }
@@ -343,4 +345,41 @@ fn registers_of_the_host_survive_traps() {
         sum += values[i % 5];
     }
     assert_eq!(sum, 3000);
+}
+
+#[test]
+fn signals_of_the_host_may_come_at_any_time() {
+    use std::sync::atomic::{AtomicU64, Ordering};
+    static TICKS: AtomicU64 = AtomicU64::new(0);
+    extern "C" fn tick(_: i32) {
+        TICKS.fetch_add(1, Ordering::Relaxed);
+    }
+    if !is_child() {
+        let output = child("signals_of_the_host_may_come_at_any_time");
+        assert!(output.status.success(), "{output:?}");
+        return;
+    }
+    // Without a stack of its own: the handler runs on whatever stack is in use.
+    // SAFETY: the handler only counts.
+    unsafe {
+        let mut action: libc::sigaction = std::mem::zeroed();
+        action.sa_sigaction = tick as *const () as usize;
+        action.sa_flags = libc::SA_RESTART;
+        libc::sigaction(libc::SIGPROF, &action, std::ptr::null_mut());
+        let every = libc::timeval { tv_sec: 0, tv_usec: 50 };
+        let timer = libc::itimerval { it_interval: every, it_value: every };
+        libc::setitimer(libc::ITIMER_PROF, &timer, std::ptr::null_mut());
+    }
+    let mut store = Store::new();
+    store.import(0, |call| {
+        call.regs.int[0] += 1;
+        Ok(())
+    });
+    let mut n = 0;
+    while TICKS.load(Ordering::Relaxed) < 30 {
+        assert_eq!(store.call("outer", &[n]).unwrap()[..2], [n + 1, 4321]);
+        assert!(store.call("overflow", &[]).is_err());
+        assert_eq!(store.call("recurse", &[60]).unwrap_err().backtrace.pcs.len(), 61);
+        n += 1;
+    }
 }
