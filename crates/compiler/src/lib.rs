@@ -1,1 +1,24 @@
-//! runwell-compiler.
+//! The pipeline: bytes in, an [`Image`] of machine code out. Nothing here executes.
+//!
+//! [`compile`] parses and validates the module, compiles its functions in batches on as many threads
+//! as asked for and links them in index order, so that the bytes of the image depend on the module,
+//! the options and the target alone.
+
+#![forbid(unsafe_code)]
+
+pub mod error;
+pub mod image;
+pub mod inspect;
+pub mod options;
+pub mod pipeline;
+pub mod report;
+pub mod schedule;
+
+pub use error::Error;
+pub use image::{FuncRange, Image};
+pub use inspect::{Inspection, Section, Which, inspect};
+pub use options::Options;
+pub use pipeline::{CompiledModule, compile, validate};
+pub use report::{PassReport, Report};
+pub use runwell_abi::Target;
+pub use runwell_wasm::ModuleInfo;

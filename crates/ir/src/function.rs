@@ -159,6 +159,17 @@ impl Function {
         self.slots.clear();
     }
 
+    /// Bytes of its data, without unused capacity.
+    pub fn bytes(&self) -> usize {
+        size_of_val(&*self.insts)
+            + size_of_val(&*self.src)
+            + size_of_val(&*self.consts)
+            + size_of_val(&*self.pool)
+            + size_of_val(&*self.blocks)
+            + size_of_val(&*self.loops)
+            + size_of_val(&*self.slots)
+    }
+
     /// The instruction that makes `value`, unless it is a constant.
     #[inline]
     pub fn def(&self, value: Value) -> Option<&Inst> {

@@ -19,6 +19,8 @@ pub mod cfg;
 pub mod entity;
 pub mod function;
 pub mod op;
+pub mod print;
+pub mod verify;
 pub mod work;
 
 pub use entity::{Block, EdgeRef, LoopId, SigRef, Slot, Value};

@@ -83,6 +83,16 @@ impl Work {
         self.spent.iter().sum()
     }
 
+    /// What has been spent since `earlier`, a former state of this meter.
+    #[must_use]
+    pub fn since(&self, earlier: &Work) -> Work {
+        let mut work = *self;
+        for (mine, theirs) in work.spent.iter_mut().zip(earlier.spent) {
+            *mine -= theirs;
+        }
+        work
+    }
+
     /// Adds what `other` has spent.
     pub fn add(&mut self, other: &Work) {
         for (mine, theirs) in self.spent.iter_mut().zip(other.spent) {

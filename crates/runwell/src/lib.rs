@@ -1,1 +1,81 @@
-//! runwell-runwell.
+//! runwell: a WebAssembly virtual machine for code that its host does not trust.
+//!
+//! The API uses the names and shapes of wasmtime's. An [`Engine`] compiles [`Module`]s; a [`Store`]
+//! holds [`Instance`]s of them with the host's own data; a [`Linker`] gives names to what modules
+//! import.
+//!
+//! ```
+//! use runwell::{Engine, Linker, Module, Store};
+//!
+//! # fn main() -> runwell::Result<()> {
+//! let engine = Engine::default();
+//! let module = Module::new(
+//!     &engine,
+//!     r#"(module
+//!         (import "host" "double" (func $double (param i32) (result i32)))
+//!         (func (export "quadruple") (param i32) (result i32)
+//!             local.get 0 call $double call $double))"#,
+//! )?;
+//! let mut linker = Linker::new(&engine);
+//! linker.func_wrap("host", "double", |x: i32| x * 2)?;
+//! let mut store = Store::new(&engine, ());
+//! let instance = linker.instantiate(&mut store, &module)?;
+//! let quadruple = instance.get_typed_func::<i32, i32>(&mut store, "quadruple")?;
+//! assert_eq!(quadruple.call(&mut store, 3)?, 12);
+//! # Ok(())
+//! # }
+//! ```
+
+// The API is outside of the compiler: iteration order of its tables reaches no output.
+#![allow(clippy::disallowed_types)]
+
+mod code;
+mod config;
+mod context;
+mod engine;
+mod externs;
+mod func;
+mod global;
+mod instance;
+mod limits;
+mod linker;
+mod memory;
+mod module;
+mod reference;
+mod registry;
+mod store;
+mod table;
+mod transfer;
+mod trap;
+mod typed;
+mod types;
+mod value;
+
+pub use anyhow::{Context as ErrorContext, Error, Result, bail, ensure};
+pub use config::Config;
+pub use context::{AsContext, AsContextMut, StoreContext, StoreContextMut};
+pub use engine::Engine;
+pub use externs::{Export, Extern};
+pub use func::{Caller, Func, IntoFunc};
+pub use global::Global;
+pub use instance::{Instance, InstancePre};
+pub use limits::{ResourceLimiter, StoreLimits, StoreLimitsBuilder};
+pub use linker::Linker;
+pub use memory::{Memory, MemoryAccessError};
+pub use module::Module;
+pub use reference::{ExternRef, Rooted};
+pub use runwell_compiler::{Error as CompileError, PassReport, Report};
+pub use store::Store;
+pub use table::Table;
+pub use trap::{FrameInfo, Trap, WasmBacktrace};
+pub use typed::{TypedFunc, WasmParams, WasmResults, WasmRet, WasmTy};
+pub use types::{
+    ExportType, ExternType, FuncType, GlobalType, HeapType, ImportType, MemoryType, Mutability,
+    RefType, TableType, ValType,
+};
+pub use value::{Ref, V128, Val};
+
+/// Inspection of the compiler's work on a module, for tools.
+pub mod inspect {
+    pub use runwell_compiler::{Inspection, Section};
+}

@@ -1,0 +1,26 @@
+//! What can be chosen about a compilation.
+
+use runwell_abi::Target;
+
+/// What can be chosen about a compilation. All but `jobs` and `timing` determine the image.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Options {
+    /// For which machine.
+    pub target: Target,
+    /// Run every checker on every function: the IR verifier after each pass and the symbolic check
+    /// of register allocation. Slower; a failure is [`crate::Error::Bug`].
+    pub verify: bool,
+    /// 32-bit memories lie in 4 GiB reservations with guards, so that accesses need no check.
+    pub guarded_memories: bool,
+    /// How many threads compile; 0 means as many as the machine has.
+    pub jobs: usize,
+    /// Measure the time of each pass (costs a few clock reads per function).
+    pub timing: bool,
+}
+
+impl Options {
+    /// The defaults for `target`.
+    pub fn new(target: Target) -> Options {
+        Options { target, verify: false, guarded_memories: true, jobs: 0, timing: false }
+    }
+}

@@ -1,0 +1,294 @@
+//! From the bytes of a module to its image, on one screen.
+
+use crate::error::Error;
+use crate::image::{FUNC_ALIGN, FuncRange, Image, MAX_TEXT_BYTES};
+use crate::options::Options;
+use crate::report::Report;
+use crate::schedule;
+use runwell_codegen::env::{MemoryPlan, ModuleEnv, TablePlan};
+use runwell_codegen::{Codegen, CompiledFunction};
+use runwell_ir::work::{Pass, Work};
+use runwell_ir::{Function, Op};
+use runwell_wasm::{Limits, ModuleInfo, Parsed, Translator};
+use std::time::Instant;
+
+/// A compiled module.
+#[derive(Clone, Debug)]
+pub struct CompiledModule {
+    /// What is known of the module without its bodies.
+    pub info: ModuleInfo,
+    /// Its machine code.
+    pub image: Image,
+    /// What compiling it did and cost.
+    pub report: Report,
+}
+
+/// Validates and compiles a module.
+///
+/// # Errors
+/// When the module is invalid, uses a feature that is not implemented or exceeds a limit. Of several
+/// faulty functions the one with the lowest index is reported, on any number of threads.
+///
+/// # Complexity
+/// Linear in `bytes`.
+pub fn compile(bytes: &[u8], options: &Options) -> Result<CompiledModule, Error> {
+    let start = Instant::now();
+    let parsed = Parsed::parse(bytes, &Limits::default())?;
+    let mut env = module_env(&parsed.info, options);
+    let (parts, workers) = match run(bytes, &parsed, &env, options) {
+        Err(Stop::Leaves) => {
+            env.tail_calls_leave = true;
+            run(bytes, &parsed, &env, options).map_err(Stop::into_error)?
+        }
+        done => done.map_err(Stop::into_error)?,
+    };
+    let mut report = Report { module_bytes: bytes.len() as u64, ..Report::default() };
+    workers.iter().for_each(|worker| report.add(&worker.report));
+    let linking = Instant::now();
+    let image = link(parts, &parsed.info, &mut report.work)?;
+    report.times[Pass::Link as usize] = linking.elapsed();
+    report.code_bytes = image.text.len() as u64;
+    report.elapsed = start.elapsed();
+    Ok(CompiledModule { info: parsed.info, image, report })
+}
+
+/// Compiles all functions.
+fn run(
+    bytes: &[u8],
+    parsed: &Parsed,
+    env: &ModuleEnv,
+    options: &Options,
+) -> Result<(Vec<Part>, Vec<Worker>), Stop> {
+    let batches = schedule::batches(parsed.info.bodies.iter().map(|body| body.len()));
+    let worker = Worker::default;
+    schedule::run(batches.len(), options.jobs, worker, |worker, batch| {
+        worker.batch(bytes, parsed, env, options, batches[batch])
+    })
+}
+
+/// Why compiling functions went no further.
+enum Stop {
+    /// A function is at fault.
+    Error(Error),
+    /// A function leaves the instance by a tail call, which all calls of the module have to know:
+    /// they must restore the registers that name the instance. Few modules do this and none says so
+    /// in front, so functions are compiled as if none did, and at most once more.
+    Leaves,
+}
+
+impl Stop {
+    fn into_error(self) -> Error {
+        match self {
+            Stop::Error(error) => error,
+            Stop::Leaves => Error::Bug {
+                message: "tail calls were announced and yet surprising".to_string(),
+                func: None,
+            },
+        }
+    }
+}
+
+impl<E: Into<Error>> From<E> for Stop {
+    fn from(error: E) -> Stop {
+        Stop::Error(error.into())
+    }
+}
+
+/// True if a function has a tail call that may end in another instance.
+fn leaves(func: &Function, imported_funcs: u32) -> bool {
+    func.blocks.iter().any(|block| {
+        let inst = &func.insts[block.end as usize - 1];
+        match inst.op {
+            Op::ReturnCallIndirect | Op::ReturnCallRef => true,
+            Op::ReturnCall => inst.c < imported_funcs,
+            _ => false,
+        }
+    })
+}
+
+/// Validates a module without compiling it. What this accepts, [`compile`] accepts unless the code
+/// generator's own limits are exceeded.
+///
+/// # Errors
+/// As for [`compile`].
+pub fn validate(bytes: &[u8], options: &Options) -> Result<(), Error> {
+    let parsed = Parsed::parse(bytes, &Limits::default())?;
+    let batches = schedule::batches(parsed.info.bodies.iter().map(|body| body.len()));
+    schedule::run(batches.len(), options.jobs, Translator::new, |translator, batch| {
+        let (first, end) = batches[batch];
+        (first..end).try_for_each(|own| {
+            translator.translate(&parsed.info, &parsed.validation, bytes, own)?;
+            Ok::<(), Error>(())
+        })
+    })?;
+    Ok(())
+}
+
+/// What code generation needs to know of a module.
+pub(crate) fn module_env(info: &ModuleInfo, options: &Options) -> ModuleEnv {
+    ModuleEnv {
+        target: options.target,
+        layout: info.layout,
+        memories: info
+            .memories
+            .iter()
+            .map(|ty| MemoryPlan {
+                memory64: ty.memory64,
+                guarded: options.guarded_memories && !ty.memory64,
+                min_bytes: ty.min_bytes(),
+            })
+            .collect(),
+        tables: info
+            .tables
+            .iter()
+            .map(|ty| TablePlan { table64: ty.table64, element: ty.element })
+            .collect(),
+        imported_funcs: info.imported_funcs(),
+        escaped: info.escaped.clone(),
+        tail_calls_leave: false,
+    }
+}
+
+/// The context of one thread.
+#[derive(Default)]
+struct Worker {
+    translator: Translator,
+    codegen: Codegen,
+    report: Report,
+}
+
+/// Machine code of consecutive functions; offsets are relative to its start.
+#[derive(Default)]
+struct Part {
+    image: Image,
+    relocs: Vec<(u32, u32)>,
+}
+
+impl Worker {
+    fn batch(
+        &mut self,
+        bytes: &[u8],
+        parsed: &Parsed,
+        env: &ModuleEnv,
+        options: &Options,
+        (first, end): (usize, usize),
+    ) -> Result<Part, Stop> {
+        let mut part = Part::default();
+        for own in first..end {
+            self.function(bytes, parsed, env, options, own, &mut part)?;
+        }
+        Ok(part)
+    }
+
+    fn function(
+        &mut self,
+        bytes: &[u8],
+        parsed: &Parsed,
+        env: &ModuleEnv,
+        options: &Options,
+        own: usize,
+        part: &mut Part,
+    ) -> Result<(), Stop> {
+        let index = parsed.info.imported_funcs() + own as u32;
+        let clock = options.timing.then(Instant::now);
+        let before = *self.translator.work();
+        let func = self.translator.translate(&parsed.info, &parsed.validation, bytes, own)?;
+        if options.verify {
+            runwell_ir::verify::verify(func)
+                .map_err(|message| Error::Bug { message: message.to_string(), func: Some(index) })?;
+        }
+        if !env.tail_calls_leave && leaves(func, env.imported_funcs) {
+            return Err(Stop::Leaves);
+        }
+        self.report.peak(Pass::Translate, func.bytes());
+        if let Some(clock) = clock {
+            self.report.times[Pass::Translate as usize] += clock.elapsed();
+        }
+        let mut work = Work::new();
+        let compiled = self
+            .codegen
+            .compile(func, env, &mut work, options.verify)
+            .map_err(|error| Error::codegen(error, index))?;
+        self.report.work.add(&work);
+        self.report.work.add(&self.translator.work().since(&before));
+        self.report.functions += 1;
+        Ok(part.append(compiled)?)
+    }
+}
+
+impl Part {
+    fn append(&mut self, compiled: CompiledFunction) -> Result<(), Error> {
+        let image = &mut self.image;
+        let start = image.text.len().next_multiple_of(FUNC_ALIGN);
+        check_text((start + compiled.code.len()) as u64)?;
+        image.text.resize(start, PADDING);
+        let start = start as u32;
+        let at = |offset: u32| start + offset;
+        image.text.extend_from_slice(&compiled.code);
+        image.funcs.push(FuncRange {
+            start,
+            end: image.text.len() as u32,
+            frame_bytes: compiled.frame_bytes,
+        });
+        image.traps.extend(compiled.traps.iter().map(|&(offset, code)| (at(offset), code)));
+        image.srclocs.extend(compiled.srclocs.iter().map(|&(offset, src)| (at(offset), src)));
+        self.relocs.extend(compiled.relocs.iter().map(|&(offset, callee)| (at(offset), callee)));
+        Ok(())
+    }
+}
+
+/// Fills gaps between functions: `int3`.
+const PADDING: u8 = 0xcc;
+
+fn check_text(bytes: u64) -> Result<(), Error> {
+    if bytes > MAX_TEXT_BYTES {
+        return Err(Error::Limit {
+            name: "bytes of machine code",
+            limit: MAX_TEXT_BYTES,
+            offset: 0,
+            func: None,
+        });
+    }
+    Ok(())
+}
+
+/// Puts parts one behind the other and patches calls between functions.
+fn link(parts: Vec<Part>, info: &ModuleInfo, work: &mut Work) -> Result<Image, Error> {
+    let sum = |of: fn(&Part) -> usize| parts.iter().map(of).sum::<usize>();
+    let text_bytes = sum(|part| part.image.text.len().next_multiple_of(FUNC_ALIGN));
+    check_text(text_bytes as u64)?;
+    let mut image = Image {
+        text: Vec::with_capacity(text_bytes),
+        funcs: Vec::with_capacity(info.bodies.len()),
+        traps: Vec::with_capacity(sum(|part| part.image.traps.len())),
+        srclocs: Vec::with_capacity(sum(|part| part.image.srclocs.len())),
+    };
+    let mut relocs = Vec::with_capacity(sum(|part| part.relocs.len()));
+    work.charge(Pass::Link, text_bytes / FUNC_ALIGN + relocs.capacity() + info.bodies.len());
+    for part in parts {
+        let base = image.text.len().next_multiple_of(FUNC_ALIGN);
+        image.text.resize(base, PADDING);
+        let base = base as u32;
+        let from = part.image;
+        image.text.extend_from_slice(&from.text);
+        image.funcs.extend(from.funcs.iter().map(|func| FuncRange {
+            start: base + func.start,
+            end: base + func.end,
+            frame_bytes: func.frame_bytes,
+        }));
+        image.traps.extend(from.traps.iter().map(|&(offset, code)| (base + offset, code)));
+        image.srclocs.extend(from.srclocs.iter().map(|&(offset, src)| (base + offset, src)));
+        relocs.extend(part.relocs.iter().map(|&(offset, callee)| (base + offset, callee)));
+    }
+    for (offset, callee) in relocs {
+        let own = callee.checked_sub(info.imported_funcs()).map(|own| own as usize);
+        let Some(target) = own.and_then(|own| image.funcs.get(own)) else {
+            let message = format!("a call to function {callee}, which has no code");
+            return Err(Error::Bug { message, func: None });
+        };
+        let relative = target.start.wrapping_sub(offset + 4);
+        let field = offset as usize..offset as usize + 4;
+        image.text[field].copy_from_slice(&relative.to_le_bytes());
+    }
+    Ok(image)
+}

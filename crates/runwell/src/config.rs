@@ -1,0 +1,76 @@
+//! What can be chosen about an engine.
+
+/// What can be chosen about an engine.
+#[derive(Clone, Debug)]
+pub struct Config {
+    pub(crate) max_wasm_stack: usize,
+    pub(crate) jobs: usize,
+    pub(crate) verify: bool,
+    pub(crate) guarded_memories: bool,
+    pub(crate) backtrace_frames: usize,
+    pub(crate) timing: bool,
+}
+
+impl Default for Config {
+    fn default() -> Config {
+        Config::new()
+    }
+}
+
+impl Config {
+    /// The defaults.
+    pub fn new() -> Config {
+        Config {
+            max_wasm_stack: 1 << 20,
+            jobs: 0,
+            verify: false,
+            guarded_memories: true,
+            backtrace_frames: 64,
+            timing: false,
+        }
+    }
+
+    /// Bytes of native stack that guest code may use in one store; 1 MiB by default.
+    pub fn max_wasm_stack(&mut self, bytes: usize) -> &mut Config {
+        self.max_wasm_stack = bytes;
+        self
+    }
+
+    /// Compile on all processors (the default), or on the calling thread only.
+    pub fn parallel_compilation(&mut self, parallel: bool) -> &mut Config {
+        self.jobs = usize::from(!parallel);
+        self
+    }
+
+    /// Compile on this many threads; 0 means all processors.
+    pub fn compile_jobs(&mut self, jobs: usize) -> &mut Config {
+        self.jobs = jobs;
+        self
+    }
+
+    /// Run every checker of the compiler on every function. A failure is an error that says it is
+    /// the compiler's fault. Compilation takes several times as long.
+    pub fn verify(&mut self, verify: bool) -> &mut Config {
+        self.verify = verify;
+        self
+    }
+
+    /// Lay 32-bit memories into 4 GiB reservations so that accesses need no check (the default).
+    /// Without, each access is compared with the memory's length.
+    pub fn guarded_memories(&mut self, guarded: bool) -> &mut Config {
+        self.guarded_memories = guarded;
+        self
+    }
+
+    /// How many frames a backtrace holds at most; 64 by default, 0 for none.
+    pub fn wasm_backtrace_max_frames(&mut self, frames: usize) -> &mut Config {
+        self.backtrace_frames = frames;
+        self
+    }
+
+    /// Measure the time of each pass of the compiler, for [`crate::Module::report`].
+    pub fn compile_timing(&mut self, timing: bool) -> &mut Config {
+        self.timing = timing;
+        self
+    }
+}

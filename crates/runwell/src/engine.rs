@@ -1,0 +1,104 @@
+//! The engine: options, and what all modules compiled with them share.
+
+use crate::config::Config;
+use crate::registry::TypeRegistry;
+use crate::{Error, Result};
+use runwell_abi::Target;
+use std::sync::Arc;
+
+/// The options of compilation and execution, and what all modules compiled with them share.
+///
+/// Cloning gives another handle on the same engine.
+#[derive(Clone)]
+pub struct Engine {
+    inner: Arc<EngineInner>,
+}
+
+struct EngineInner {
+    config: Config,
+    types: TypeRegistry,
+    target: Target,
+}
+
+impl Default for Engine {
+    /// An engine with the default options.
+    ///
+    /// # Panics
+    /// Where [`Engine::new`] gives an error.
+    fn default() -> Engine {
+        Engine::new(&Config::default()).expect("the default options fit this machine")
+    }
+}
+
+impl Engine {
+    /// An engine with these options.
+    ///
+    /// # Errors
+    /// When this machine's processor lacks what generated code needs, or the operating system does
+    /// not let the fault handlers be installed.
+    pub fn new(config: &Config) -> Result<Engine> {
+        let target = host_target()?;
+        runwell_vm::init()?;
+        Ok(Engine {
+            inner: Arc::new(EngineInner {
+                config: config.clone(),
+                types: TypeRegistry::default(),
+                target,
+            }),
+        })
+    }
+
+    /// Its options.
+    pub fn config(&self) -> &Config {
+        &self.inner.config
+    }
+
+    /// True if both are handles on one engine.
+    pub fn same(a: &Engine, b: &Engine) -> bool {
+        Arc::ptr_eq(&a.inner, &b.inner)
+    }
+
+    pub(crate) fn types(&self) -> &TypeRegistry {
+        &self.inner.types
+    }
+
+    pub(crate) fn compile_options(&self) -> runwell_compiler::Options {
+        let config = &self.inner.config;
+        runwell_compiler::Options {
+            target: self.inner.target,
+            verify: config.verify,
+            guarded_memories: config.guarded_memories,
+            jobs: config.jobs,
+            timing: config.timing,
+        }
+    }
+}
+
+/// The machine this process runs on.
+#[cfg(target_arch = "x86_64")]
+fn host_target() -> Result<Target> {
+    use runwell_abi::{Arch, Features};
+    if !(is_x86_feature_detected!("sse4.2") && is_x86_feature_detected!("popcnt")) {
+        return Err(Error::msg(
+            "this processor is below x86-64-v2 (SSE4.2, POPCNT), which generated code needs",
+        ));
+    }
+    let mut features = Features::default();
+    for (present, feature) in [
+        (is_x86_feature_detected!("avx"), Features::AVX),
+        (is_x86_feature_detected!("bmi1"), Features::BMI1),
+        (is_x86_feature_detected!("bmi2"), Features::BMI2),
+        (is_x86_feature_detected!("lzcnt"), Features::LZCNT),
+    ] {
+        if present {
+            features = features.with(feature);
+        }
+    }
+    Ok(Target { arch: Arch::X64, features })
+}
+
+/// The machine this process runs on.
+#[cfg(not(target_arch = "x86_64"))]
+fn host_target() -> Result<Target> {
+    Err(Error::msg("this processor's architecture is not supported yet; x86-64 is"))
+}

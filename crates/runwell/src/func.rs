@@ -1,0 +1,395 @@
+//! Functions, of guests and of the host.
+
+use crate::code::exit_error;
+use crate::context::{AsContext, AsContextMut, StoreContext, StoreContextMut};
+use crate::externs::Extern;
+use crate::instance::{Instance, type_of};
+use crate::registry::TypeId;
+use crate::store::{StoreId, StoreInner, StoreOpaque, StorePtr};
+use crate::transfer::Transfer;
+use crate::typed::{TypedFunc, WasmParams, WasmResults, WasmRet, WasmTy, for_each_tuple, func_type};
+use crate::types::FuncType;
+use crate::value::Val;
+use crate::{Engine, Error, Result};
+use runwell_abi::RegFile;
+use runwell_abi::vmctx::FuncRefDef;
+use runwell_vm::{HostCall, InstanceData, Payload, Runtime};
+use std::ptr::NonNull;
+use std::sync::Arc;
+
+/// A function of a store.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub struct Func {
+    store: StoreId,
+    def: NonNull<FuncRefDef>,
+}
+
+// SAFETY: the record is only read together with its store.
+unsafe impl Send for Func {}
+// SAFETY: as above.
+unsafe impl Sync for Func {}
+
+const EMPTY: RegFile =
+    RegFile { float: [0; runwell_abi::call::FLOAT_ARGS], int: [0; runwell_abi::call::INT_ARGS.len()] };
+
+impl Func {
+    /// # Safety
+    /// `def` is a record of this store.
+    pub(crate) unsafe fn from_def(store: &StoreOpaque, def: NonNull<FuncRefDef>) -> Func {
+        Func { store: store.id(), def }
+    }
+
+    /// # Safety
+    /// `bits` is null or the address of a record of this store.
+    pub(crate) unsafe fn from_raw(store: &StoreOpaque, bits: u64) -> Option<Func> {
+        let def = NonNull::new(bits as *mut FuncRefDef)?;
+        Some(Func { store: store.id(), def })
+    }
+
+    pub(crate) fn to_raw(self, store: &StoreOpaque) -> Result<u64> {
+        if self.store != store.id() {
+            return Err(Error::msg("a function was used with another store than its own"));
+        }
+        Ok(self.def.as_ptr() as u64)
+    }
+
+    pub(crate) fn def(&self, store: &StoreOpaque) -> NonNull<FuncRefDef> {
+        assert!(self.store == store.id(), "a Func was used with another store than its own");
+        self.def
+    }
+
+    /// A host function whose type follows from the Rust closure.
+    pub fn wrap<C: AsContextMut, Params, Args>(
+        mut store: C,
+        func: impl IntoFunc<C::Data, Params, Args>,
+    ) -> Func {
+        let mut store = store.as_context_mut();
+        store.opaque().add_host_func(Arc::new(func.into_host_func()))
+    }
+
+    /// A host function of a type that is known at run time.
+    pub fn new<C: AsContextMut>(
+        mut store: C,
+        ty: FuncType,
+        func: impl Fn(Caller<'_, C::Data>, &[Val], &mut [Val]) -> Result<()> + Send + Sync + 'static,
+    ) -> Func {
+        let mut store = store.as_context_mut();
+        store.opaque().add_host_func(Arc::new(HostFunc::dynamic(ty, func)))
+    }
+
+    /// Its type.
+    ///
+    /// # Panics
+    /// When it belongs to another store, as all methods.
+    pub fn ty(&self, store: impl AsContext) -> FuncType {
+        self.ty_in(store.as_context().opaque())
+    }
+
+    pub(crate) fn ty_in(&self, store: &StoreOpaque) -> FuncType {
+        // SAFETY: the record lives as long as the store.
+        type_of(store, unsafe { self.def(store).as_ref() }.type_id)
+    }
+
+    /// Calls it.
+    ///
+    /// # Errors
+    /// When number or types of `params`, or the number of `results`, do not fit its type; else what
+    /// stopped the guest: a [`crate::Trap`] or an error of a host function, with a
+    /// [`crate::WasmBacktrace`].
+    pub fn call(
+        &self,
+        mut store: impl AsContextMut,
+        params: &[Val],
+        results: &mut [Val],
+    ) -> Result<()> {
+        let mut store = store.as_context_mut();
+        let store = store.opaque();
+        let ty = self.ty_in(store);
+        if ty.params().len() != params.len() {
+            return Err(Error::msg(format!(
+                "expected {} arguments, got {}",
+                ty.params().len(),
+                params.len()
+            )));
+        }
+        if ty.results().len() != results.len() {
+            return Err(Error::msg(format!(
+                "expected {} results, got {}",
+                ty.results().len(),
+                results.len()
+            )));
+        }
+        let mut bits = Vec::with_capacity(params.len());
+        for (val, ty) in params.iter().zip(ty.params()) {
+            if !val.matches(ty) {
+                return Err(Error::msg(format!(
+                    "argument type mismatch: found {}, expected {ty}",
+                    val.ty()
+                )));
+            }
+            bits.push(val.to_raw(store)?);
+        }
+        let mut regs = EMPTY;
+        // SAFETY: the buffer is this store's, and the call comes after the last argument.
+        let mut args = unsafe { Transfer::args(&mut regs, store.runtime.cells()) };
+        for (bits, ty) in bits.into_iter().zip(ty.params()) {
+            args.put(ty.machine(), bits);
+        }
+        // SAFETY: the arguments are those of its type.
+        unsafe { self.invoke(store, &mut regs)? };
+        // SAFETY: the buffer is this store's, and nothing has been called since.
+        let mut from = unsafe { Transfer::results(&mut regs, store.runtime.cells()) };
+        for (val, ty) in results.iter_mut().zip(ty.results()) {
+            let bits = from.take(ty.machine());
+            // SAFETY: guest code gives references of its own store only.
+            *val = unsafe { Val::from_raw(store, ty, bits) };
+        }
+        Ok(())
+    }
+
+    /// # Safety
+    /// `regs` and the transfer buffer hold arguments of its type.
+    #[inline]
+    unsafe fn invoke(&self, store: &mut StoreOpaque, regs: &mut RegFile) -> Result<()> {
+        // SAFETY: the record lives as long as the store.
+        let def = unsafe { *self.def(store).as_ref() };
+        let runtime = store.runtime.as_ptr();
+        // SAFETY: everything the record leads to belongs to the store, which is borrowed mutably.
+        let outcome = unsafe { runtime.as_ref().invoke(&def, regs) };
+        outcome.map_err(|exit| exit_error(*exit))
+    }
+
+    /// # Safety
+    /// It is of type `P -> R`.
+    #[inline]
+    pub(crate) unsafe fn call_typed<P: WasmParams, R: WasmResults>(
+        &self,
+        store: &mut StoreOpaque,
+        params: P,
+    ) -> Result<R> {
+        let mut regs = EMPTY;
+        let cells = store.runtime.cells();
+        // SAFETY: the buffer is this store's, and the call comes after the last argument.
+        params.put(store, &mut unsafe { Transfer::args(&mut regs, cells) })?;
+        // SAFETY: as demanded of the caller.
+        unsafe { self.invoke(store, &mut regs)? };
+        // SAFETY: nothing has been called since, and guest code gives references of its own store.
+        Ok(unsafe { R::take(store, &mut Transfer::results(&mut regs, cells)) })
+    }
+
+    /// The function for calls without boxing.
+    ///
+    /// # Errors
+    /// When its type is not `Params -> Results`.
+    pub fn typed<Params: WasmParams, Results: WasmResults>(
+        &self,
+        store: impl AsContext,
+    ) -> Result<TypedFunc<Params, Results>> {
+        let found = self.ty(store);
+        let wanted = func_type::<Params, Results>();
+        if found != wanted {
+            return Err(Error::msg(format!("type mismatch: expected {wanted}, found {found}")));
+        }
+        // SAFETY: the type has just been checked.
+        Ok(unsafe { TypedFunc::new_unchecked(*self) })
+    }
+}
+
+/// A host function before it is in a store.
+pub struct HostFunc {
+    ty: FuncType,
+    make: Box<dyn Fn(StorePtr, &Runtime, u32) -> runwell_vm::HostFunc + Send + Sync>,
+}
+
+/// A host function in a store; holds the number of its type.
+pub(crate) struct HostSlot {
+    func: runwell_vm::HostFunc,
+    _type_id: TypeId,
+}
+
+impl HostFunc {
+    pub(crate) fn ty(&self) -> &FuncType {
+        &self.ty
+    }
+
+    /// A function that takes its arguments as a slice.
+    pub(crate) fn dynamic<T: 'static>(
+        ty: FuncType,
+        func: impl Fn(Caller<'_, T>, &[Val], &mut [Val]) -> Result<()> + Send + Sync + 'static,
+    ) -> HostFunc {
+        let func = Arc::new(func);
+        let of = ty.clone();
+        HostFunc::raw(ty, move |caller: Caller<'_, T>, regs, cells| {
+            // SAFETY: the buffer is this store's, and arguments are taken before anything is called.
+            let mut args = unsafe { Transfer::args(regs, cells) };
+            let mut params = Vec::with_capacity(of.params().len());
+            for ty in of.params() {
+                let bits = args.take(ty.machine());
+                // SAFETY: guest code passes references of its own store only.
+                params.push(unsafe { Val::from_raw(&caller.store.0.opaque, ty, bits) });
+            }
+            let mut results: Vec<Val> = of.results().map(Val::default_for_ty).collect();
+            let mut caller = caller;
+            func(caller.reborrow(), &params, &mut results)?;
+            // SAFETY: nothing is called any more.
+            let mut to = unsafe { Transfer::results(regs, cells) };
+            for (val, ty) in results.into_iter().zip(of.results()) {
+                if !val.matches(ty) {
+                    return Err(Error::msg(format!(
+                        "function attempted to return an incompatible value: {} for {ty}",
+                        val.ty()
+                    )));
+                }
+                to.put(ty.machine(), val.to_raw(&caller.store.0.opaque)?);
+            }
+            Ok(())
+        })
+    }
+
+    fn raw<T: 'static>(
+        ty: FuncType,
+        func: impl Fn(Caller<'_, T>, &mut RegFile, *mut u128) -> Result<()> + Send + Sync + 'static,
+    ) -> HostFunc {
+        let func = Arc::new(func);
+        let make = move |store: StorePtr, runtime: &Runtime, type_id: u32| {
+            let func = func.clone();
+            runwell_vm::HostFunc::new(runtime, type_id, move |call: HostCall<'_>| {
+                let HostCall { regs, runtime, caller_vmctx } = call;
+                // SAFETY: the function was put into a store with this type of data, whose handle
+                // is borrowed mutably by the call that is under way.
+                let store = unsafe { &mut *store.get::<StoreInner<T>>() };
+                let instance = (!caller_vmctx.is_null()).then(|| {
+                    // SAFETY: the context of an instance of this store, whose data is set.
+                    let data = unsafe { InstanceData::of(caller_vmctx) };
+                    Instance::from_index(&store.opaque, data.owner as u32)
+                });
+                let caller = Caller { store: StoreContextMut(store), instance };
+                func(caller, regs, runtime.cells()).map_err(|error| Box::new(error) as Payload)
+            })
+        };
+        HostFunc { ty, make: Box::new(make) }
+    }
+}
+
+impl StoreOpaque {
+    pub(crate) fn add_host_func(&mut self, host: Arc<HostFunc>) -> Func {
+        let type_id = self.engine().types().register(&host.ty);
+        let func = (host.make)(self.this(), &self.runtime, type_id.number());
+        let def = func.func_ref();
+        self.host_funcs.push(HostSlot { func, _type_id: type_id });
+        // SAFETY: the record belongs to this store.
+        unsafe { Func::from_def(self, def) }
+    }
+}
+
+impl std::fmt::Debug for HostSlot {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "HostSlot({:?})", self.func.func_ref())
+    }
+}
+
+/// The store and the calling instance, as a host function sees them.
+pub struct Caller<'a, T: 'static> {
+    pub(crate) store: StoreContextMut<'a, T>,
+    instance: Option<Instance>,
+}
+
+impl<T: 'static> Caller<'_, T> {
+    fn reborrow(&mut self) -> Caller<'_, T> {
+        Caller { store: self.store.as_context_mut(), instance: self.instance }
+    }
+
+    /// The export of the calling instance called `name`; `None` also when the host is the caller.
+    pub fn get_export(&mut self, name: &str) -> Option<Extern> {
+        self.instance?.get_export_in(self.store.opaque(), name)
+    }
+
+    /// The host's data.
+    pub fn data(&self) -> &T {
+        self.store.data()
+    }
+
+    /// The host's data.
+    pub fn data_mut(&mut self) -> &mut T {
+        self.store.data_mut()
+    }
+
+    /// The engine of the store.
+    pub fn engine(&self) -> &Engine {
+        self.store.engine()
+    }
+}
+
+impl<T: 'static> AsContext for Caller<'_, T> {
+    type Data = T;
+
+    fn as_context(&self) -> StoreContext<'_, T> {
+        self.store.as_context()
+    }
+}
+
+impl<T: 'static> AsContextMut for Caller<'_, T> {
+    fn as_context_mut(&mut self) -> StoreContextMut<'_, T> {
+        self.store.as_context_mut()
+    }
+}
+
+/// Closures that host functions can be made of: up to 16 [`WasmTy`] parameters, optionally behind a
+/// [`Caller`], and a [`WasmRet`].
+pub trait IntoFunc<T, Params, Results>: Send + Sync + 'static {
+    #[doc(hidden)]
+    fn into_host_func(self) -> HostFunc;
+}
+
+macro_rules! into_func {
+    ($($name:ident)*) => {
+        impl<T, F, $($name,)* R> IntoFunc<T, ($($name,)*), R> for F
+        where
+            T: 'static,
+            F: Fn($($name),*) -> R + Send + Sync + 'static,
+            $($name: WasmTy,)*
+            R: WasmRet,
+        {
+            fn into_host_func(self) -> HostFunc {
+                let ty = func_type::<($($name,)*), R::Results>();
+                HostFunc::raw(ty, move |caller: Caller<'_, T>, regs, cells| {
+                    // SAFETY: the buffer is this store's, arguments are taken before and results
+                    // put after everything that is called; guests pass references of their store.
+                    #[allow(non_snake_case)]
+                    let ($($name,)*) = unsafe {
+                        <($($name,)*)>::take(&caller.store.0.opaque, &mut Transfer::args(regs, cells))
+                    };
+                    let results = self($($name),*).into_result()?;
+                    // SAFETY: as above.
+                    let mut to = unsafe { Transfer::results(regs, cells) };
+                    results.put(&caller.store.0.opaque, &mut to)
+                })
+            }
+        }
+
+        impl<T, F, $($name,)* R> IntoFunc<T, (Caller<'_, T>, $($name,)*), R> for F
+        where
+            T: 'static,
+            F: Fn(Caller<'_, T>, $($name),*) -> R + Send + Sync + 'static,
+            $($name: WasmTy,)*
+            R: WasmRet,
+        {
+            fn into_host_func(self) -> HostFunc {
+                let ty = func_type::<($($name,)*), R::Results>();
+                HostFunc::raw(ty, move |mut caller: Caller<'_, T>, regs, cells| {
+                    // SAFETY: as for functions without a caller.
+                    #[allow(non_snake_case)]
+                    let ($($name,)*) = unsafe {
+                        <($($name,)*)>::take(&caller.store.0.opaque, &mut Transfer::args(regs, cells))
+                    };
+                    let results = self(caller.reborrow(), $($name),*).into_result()?;
+                    // SAFETY: as above.
+                    let mut to = unsafe { Transfer::results(regs, cells) };
+                    results.put(&caller.store.0.opaque, &mut to)
+                })
+            }
+        }
+    };
+}
+
+for_each_tuple!(into_func);

@@ -1,0 +1,86 @@
+//! Globals.
+
+use crate::context::{AsContext, AsContextMut};
+use crate::store::{StoreId, StoreOpaque};
+use crate::types::{GlobalType, Mutability};
+use crate::value::Val;
+use crate::{Error, Result};
+
+/// A global of a store.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub struct Global {
+    store: StoreId,
+    index: u32,
+}
+
+impl Global {
+    pub(crate) fn from_index(store: &StoreOpaque, index: u32) -> Global {
+        Global { store: store.id(), index }
+    }
+
+    /// A new global.
+    ///
+    /// # Errors
+    /// When `value` is of another type, or a reference of another store.
+    pub fn new(mut store: impl AsContextMut, ty: GlobalType, value: Val) -> Result<Global> {
+        let mut store = store.as_context_mut();
+        let store = store.opaque();
+        let bits = check(store, &ty, value)?;
+        let index = store.add_global(ty, bits);
+        Ok(Global::from_index(store, index))
+    }
+
+    pub(crate) fn index(&self, store: &StoreOpaque) -> u32 {
+        assert!(self.store == store.id(), "a Global was used with another store than its own");
+        self.index
+    }
+
+    /// Its type.
+    ///
+    /// # Panics
+    /// When it belongs to another store, as all methods.
+    pub fn ty(&self, store: impl AsContext) -> GlobalType {
+        self.ty_in(store.as_context().opaque())
+    }
+
+    pub(crate) fn ty_in(&self, store: &StoreOpaque) -> GlobalType {
+        store.globals[self.index(store) as usize].ty.clone()
+    }
+
+    /// Its value.
+    pub fn get(&self, mut store: impl AsContextMut) -> Val {
+        let mut store = store.as_context_mut();
+        let store = store.opaque();
+        let global = &store.globals[self.index(store) as usize];
+        // SAFETY: the cell lives as long as the store and holds a value of its type, of this store.
+        unsafe { Val::from_raw(store, *global.ty.content(), global.cell.read()) }
+    }
+
+    /// Sets its value.
+    ///
+    /// # Errors
+    /// When it is not mutable, or `value` is of another type or a reference of another store.
+    pub fn set(&self, mut store: impl AsContextMut, value: Val) -> Result<()> {
+        let mut store = store.as_context_mut();
+        let store = store.opaque();
+        let global = &store.globals[self.index(store) as usize];
+        if global.ty.mutability() == Mutability::Const {
+            return Err(Error::msg("immutable global cannot be set"));
+        }
+        let bits = check(store, &global.ty, value)?;
+        // SAFETY: the cell lives as long as the store, which is borrowed mutably.
+        unsafe { global.cell.write(bits) };
+        Ok(())
+    }
+}
+
+fn check(store: &StoreOpaque, ty: &GlobalType, value: Val) -> Result<u128> {
+    if !value.matches(*ty.content()) {
+        return Err(Error::msg(format!(
+            "type mismatch: expected {}, found {}",
+            ty.content(),
+            value.ty()
+        )));
+    }
+    value.to_raw(store)
+}

@@ -1,0 +1,293 @@
+//! Stores: what instances live in, and the host's data beside them.
+
+use crate::context::{StoreContext, StoreContextMut};
+use crate::engine::Engine;
+use crate::func::HostSlot;
+use crate::instance::InstanceState;
+use crate::limits::{Limiter, Question, ResourceLimiter};
+use crate::types::{GlobalType, MemoryType, RefType, TableType};
+use crate::{Error, Result};
+use runwell_vm::{ExternRefs, GlobalCell, Owned, Payload, Runtime, RuntimeConfig};
+use std::num::NonZeroU64;
+use std::ptr::NonNull;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Tells stores apart.
+#[derive(Copy, Clone, PartialEq, Eq, Debug, Hash)]
+pub(crate) struct StoreId(NonZeroU64);
+
+impl StoreId {
+    fn new() -> StoreId {
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        let id = NEXT.fetch_add(1, Ordering::Relaxed);
+        StoreId(NonZeroU64::new(id).expect("there are not 2^64 stores"))
+    }
+}
+
+/// What instances live in, with the host's data of type `T` beside them.
+///
+/// Everything that is made in a store lives as long as the store. A store belongs to one thread at a
+/// time and may move between threads between calls.
+pub struct Store<T: 'static> {
+    inner: Box<StoreInner<T>>,
+}
+
+/// The store behind its handle; never moves.
+#[repr(C)]
+pub struct StoreInner<T: 'static> {
+    pub(crate) opaque: StoreOpaque,
+    pub(crate) data: T,
+}
+
+/// Where a store is, for host code that generated code calls.
+#[derive(Copy, Clone)]
+pub(crate) struct StorePtr(NonNull<()>);
+
+// SAFETY: the pointer is only used while its store is in use on the same thread.
+unsafe impl Send for StorePtr {}
+// SAFETY: as above.
+unsafe impl Sync for StorePtr {}
+
+impl StorePtr {
+    pub(crate) fn get<S>(self) -> *mut S {
+        self.0.as_ptr().cast()
+    }
+}
+
+pub(crate) struct StoreGlobal {
+    pub(crate) ty: GlobalType,
+    pub(crate) cell: NonNull<u128>,
+    _own: Option<Owned<GlobalCell>>,
+}
+
+pub(crate) struct StoreTable {
+    pub(crate) raw: Owned<runwell_vm::Table>,
+    pub(crate) element: RefType,
+}
+
+/// The part of a store that does not depend on the type of its data.
+pub struct StoreOpaque {
+    engine: Engine,
+    id: StoreId,
+    /// The [`StoreInner`] this is in.
+    this: StorePtr,
+    // Instances point to everything below, so they are dropped first.
+    pub(crate) instances: Vec<InstanceState>,
+    pub(crate) globals: Vec<StoreGlobal>,
+    pub(crate) tables: Vec<StoreTable>,
+    pub(crate) memories: Vec<Owned<runwell_vm::Memory>>,
+    pub(crate) host_funcs: Vec<HostSlot>,
+    pub(crate) externs: ExternRefs,
+    pub(crate) limiter: Limiter,
+    pub(crate) runtime: Owned<Runtime>,
+}
+
+// SAFETY: the pointers of a store lead into objects that it owns, which move between threads with it.
+unsafe impl Send for StoreOpaque {}
+// SAFETY: a shared reference to a store gives no way to change it.
+unsafe impl Sync for StoreOpaque {}
+
+impl<T: 'static> Store<T> {
+    /// An empty store.
+    ///
+    /// # Panics
+    /// When the operating system has no address space for the guest's stack; see
+    /// [`Store::try_new`].
+    pub fn new(engine: &Engine, data: T) -> Store<T> {
+        Store::try_new(engine, data).expect("there is address space for a stack")
+    }
+
+    /// An empty store.
+    ///
+    /// # Errors
+    /// When the operating system has no address space for the guest's stack.
+    pub fn try_new(engine: &Engine, data: T) -> Result<Store<T>> {
+        let config = engine.config();
+        let runtime = Runtime::new(RuntimeConfig {
+            stack_bytes: config.max_wasm_stack,
+            backtrace_frames: config.backtrace_frames,
+        })?;
+        let opaque = StoreOpaque {
+            engine: engine.clone(),
+            id: StoreId::new(),
+            this: StorePtr(NonNull::dangling()),
+            instances: Vec::new(),
+            globals: Vec::new(),
+            tables: Vec::new(),
+            memories: Vec::new(),
+            host_funcs: Vec::new(),
+            externs: ExternRefs::default(),
+            limiter: Limiter::default(),
+            runtime,
+        };
+        let mut inner = Box::new(StoreInner { opaque, data });
+        inner.opaque.this = StorePtr(NonNull::from(&mut *inner).cast());
+        Ok(Store { inner })
+    }
+
+    pub(crate) fn inner(&self) -> &StoreInner<T> {
+        &self.inner
+    }
+
+    pub(crate) fn inner_mut(&mut self) -> &mut StoreInner<T> {
+        &mut self.inner
+    }
+
+    /// The host's data.
+    pub fn data(&self) -> &T {
+        &self.inner.data
+    }
+
+    /// The host's data.
+    pub fn data_mut(&mut self) -> &mut T {
+        &mut self.inner.data
+    }
+
+    /// Ends the store and gives back the host's data.
+    pub fn into_data(self) -> T {
+        self.inner.data
+    }
+
+    /// The engine it belongs to.
+    pub fn engine(&self) -> &Engine {
+        self.inner.opaque.engine()
+    }
+
+    /// Asks the limiter that `limiter` finds in the data before memories and tables are made or
+    /// grow.
+    pub fn limiter(
+        &mut self,
+        limiter: impl (FnMut(&mut T) -> &mut dyn ResourceLimiter) + Send + Sync + 'static,
+    ) {
+        let opaque = &mut self.inner.opaque;
+        opaque.limiter = Limiter::new(limiter);
+        opaque.runtime.set_limiter(Some(Box::new(GuestLimiter(opaque.this))));
+    }
+}
+
+impl<'a, T: 'static> From<StoreContextMut<'a, T>> for StoreContext<'a, T> {
+    fn from(store: StoreContextMut<'a, T>) -> StoreContext<'a, T> {
+        StoreContext(store.0)
+    }
+}
+
+impl StoreOpaque {
+    pub(crate) fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    pub(crate) fn id(&self) -> StoreId {
+        self.id
+    }
+
+    pub(crate) fn this(&self) -> StorePtr {
+        self.this
+    }
+
+    /// Asks the limiter, which is not set while it runs.
+    fn ask(&mut self, question: Question) -> Result<bool> {
+        let mut limiter = std::mem::take(&mut self.limiter);
+        let answer = limiter.ask(self.this, question);
+        self.limiter = limiter;
+        answer
+    }
+
+    pub(crate) fn add_memory(&mut self, ty: &MemoryType) -> Result<u32> {
+        let bytes = ty.minimum().saturating_mul(65536);
+        let maximum = ty.maximum().map(|pages| pages.saturating_mul(65536));
+        if !self.ask(Question::memory(0, bytes, maximum))? {
+            return Err(Error::msg(format!(
+                "memory minimum size of {} pages exceeds memory limits",
+                ty.minimum()
+            )));
+        }
+        let raw = runwell_vm::MemoryType { min: ty.minimum(), max: ty.maximum(), is64: ty.is_64() };
+        let memory = runwell_vm::Memory::new(raw, runwell_vm::memory::DEFAULT_QUOTA_64_BYTES)?;
+        self.memories.push(Owned::new(memory));
+        Ok(self.memories.len() as u32 - 1)
+    }
+
+    pub(crate) fn grow_memory(&mut self, index: u32, delta: u64) -> Result<Option<u64>> {
+        let memory = &self.memories[index as usize];
+        let current = memory.len();
+        let desired = current.saturating_add(delta.saturating_mul(65536));
+        let maximum = memory.ty().max.map(|pages| pages.saturating_mul(65536));
+        if !self.ask(Question::memory(current, desired, maximum))? {
+            return Ok(None);
+        }
+        Ok(self.memories[index as usize].grow(delta)?)
+    }
+
+    pub(crate) fn add_table(&mut self, ty: &TableType, init: u64) -> Result<u32> {
+        if !self.ask(Question::table(0, ty.minimum(), ty.maximum()))? {
+            return Err(Error::msg(format!(
+                "table minimum size of {} elements exceeds table limits",
+                ty.minimum()
+            )));
+        }
+        let raw = runwell_vm::TableType { min: ty.minimum(), max: ty.maximum(), is64: ty.is_64() };
+        let table =
+            runwell_vm::Table::new(raw, init, runwell_vm::table::DEFAULT_QUOTA_ELEMENTS)?;
+        self.tables.push(StoreTable { raw: Owned::new(table), element: ty.element() });
+        Ok(self.tables.len() as u32 - 1)
+    }
+
+    pub(crate) fn grow_table(
+        &mut self,
+        index: u32,
+        delta: u64,
+        init: u64,
+    ) -> Result<Option<u64>> {
+        let table = &self.tables[index as usize].raw;
+        let (current, maximum) = (table.len(), table.ty().max);
+        if !self.ask(Question::table(current, current.saturating_add(delta), maximum))? {
+            return Ok(None);
+        }
+        Ok(self.tables[index as usize].raw.grow(delta, init))
+    }
+
+    /// A global that the host makes.
+    pub(crate) fn add_global(&mut self, ty: GlobalType, bits: u128) -> u32 {
+        let own = Owned::new(GlobalCell::new(bits));
+        self.globals.push(StoreGlobal { ty, cell: own.as_ptr(), _own: Some(own) });
+        self.globals.len() as u32 - 1
+    }
+
+    /// A global whose cell is in the context of an instance of this store.
+    pub(crate) fn add_global_at(&mut self, ty: GlobalType, cell: NonNull<u128>) -> u32 {
+        self.globals.push(StoreGlobal { ty, cell, _own: None });
+        self.globals.len() as u32 - 1
+    }
+}
+
+/// Hands a guest's questions to the limiter of its store.
+struct GuestLimiter(StorePtr);
+
+impl GuestLimiter {
+    fn ask(&self, question: Question) -> Result<bool, Payload> {
+        // SAFETY: the store is in use by the call that is under way, on this thread; its other
+        // parts are not looked at while the limiter runs.
+        let store = unsafe { &mut *self.0.get::<StoreOpaque>() };
+        store.ask(question).map_err(|error| Box::new(error) as Payload)
+    }
+}
+
+impl runwell_vm::ResourceLimiter for GuestLimiter {
+    fn memory_growing(
+        &mut self,
+        current: u64,
+        desired: u64,
+        maximum: Option<u64>,
+    ) -> Result<bool, Payload> {
+        self.ask(Question::memory(current, desired, maximum))
+    }
+
+    fn table_growing(
+        &mut self,
+        current: u64,
+        desired: u64,
+        maximum: Option<u64>,
+    ) -> Result<bool, Payload> {
+        self.ask(Question::table(current, desired, maximum))
+    }
+}

@@ -1,0 +1,165 @@
+//! Why guest code stopped, and where.
+
+use core::fmt;
+use runwell_abi::TrapCode;
+
+/// Why guest code stopped.
+#[derive(Copy, Clone, PartialEq, Eq, Debug, Hash)]
+#[non_exhaustive]
+pub enum Trap {
+    /// `unreachable` was executed.
+    UnreachableCodeReached,
+    /// A memory access outside of the memory.
+    MemoryOutOfBounds,
+    /// A table access outside of the table.
+    TableOutOfBounds,
+    /// An indirect call through a null element.
+    IndirectCallToNull,
+    /// An indirect call to a function of another type.
+    BadSignature,
+    /// An integer result out of range.
+    IntegerOverflow,
+    /// Integer division by zero.
+    IntegerDivisionByZero,
+    /// A NaN converted to an integer.
+    BadConversionToInteger,
+    /// The call stack is exhausted.
+    StackOverflow,
+    /// A null reference was used.
+    NullReference,
+    /// The fuel is used up.
+    OutOfFuel,
+    /// Another thread asked the guest to stop.
+    Interrupt,
+    /// An atomic access that is not aligned.
+    HeapMisaligned,
+    /// A cast to a type that the reference does not have.
+    CastFailure,
+    /// An array access outside of the array.
+    ArrayOutOfBounds,
+}
+
+impl Trap {
+    pub(crate) fn from_code(code: TrapCode) -> Trap {
+        match code {
+            TrapCode::MemoryOutOfBounds => Trap::MemoryOutOfBounds,
+            TrapCode::TableOutOfBounds => Trap::TableOutOfBounds,
+            TrapCode::IndirectCallToNull => Trap::IndirectCallToNull,
+            TrapCode::BadSignature => Trap::BadSignature,
+            TrapCode::IntegerOverflow => Trap::IntegerOverflow,
+            TrapCode::IntegerDivisionByZero => Trap::IntegerDivisionByZero,
+            TrapCode::BadConversionToInteger => Trap::BadConversionToInteger,
+            TrapCode::StackOverflow => Trap::StackOverflow,
+            TrapCode::NullReference => Trap::NullReference,
+            TrapCode::OutOfFuel => Trap::OutOfFuel,
+            TrapCode::Interrupt => Trap::Interrupt,
+            TrapCode::UnalignedAtomic => Trap::HeapMisaligned,
+            TrapCode::CastFailure => Trap::CastFailure,
+            TrapCode::ArrayOutOfBounds => Trap::ArrayOutOfBounds,
+            _ => Trap::UnreachableCodeReached,
+        }
+    }
+
+    fn message(self) -> &'static str {
+        match self {
+            Trap::UnreachableCodeReached => "wasm `unreachable` instruction executed",
+            Trap::MemoryOutOfBounds => "out of bounds memory access",
+            Trap::TableOutOfBounds => "undefined element: out of bounds table access",
+            Trap::IndirectCallToNull => "uninitialized element",
+            Trap::BadSignature => "indirect call type mismatch",
+            Trap::IntegerOverflow => "integer overflow",
+            Trap::IntegerDivisionByZero => "integer divide by zero",
+            Trap::BadConversionToInteger => "invalid conversion to integer",
+            Trap::StackOverflow => "call stack exhausted",
+            Trap::NullReference => "null reference",
+            Trap::OutOfFuel => "all fuel consumed by WebAssembly",
+            Trap::Interrupt => "interrupted",
+            Trap::HeapMisaligned => "unaligned atomic",
+            Trap::CastFailure => "cast failure",
+            Trap::ArrayOutOfBounds => "out of bounds array access",
+        }
+    }
+}
+
+impl fmt::Display for Trap {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "wasm trap: {}", self.message())
+    }
+}
+
+impl std::error::Error for Trap {}
+
+/// One guest frame of a backtrace.
+#[derive(Clone, Debug)]
+pub struct FrameInfo {
+    pub(crate) module_name: Option<String>,
+    pub(crate) func_index: u32,
+    pub(crate) func_name: Option<String>,
+    pub(crate) module_offset: Option<usize>,
+    pub(crate) func_start: usize,
+}
+
+impl FrameInfo {
+    /// Index of the function in its module.
+    pub fn func_index(&self) -> u32 {
+        self.func_index
+    }
+
+    /// Name of the module, from its name section.
+    pub fn module_name(&self) -> Option<&str> {
+        self.module_name.as_deref()
+    }
+
+    /// Name of the function: from the name section, or of an export.
+    pub fn func_name(&self) -> Option<&str> {
+        self.func_name.as_deref()
+    }
+
+    /// Byte offset of the operator in the module.
+    pub fn module_offset(&self) -> Option<usize> {
+        self.module_offset
+    }
+
+    /// Byte offset of the operator in the function's body.
+    pub fn func_offset(&self) -> Option<usize> {
+        self.module_offset.map(|at| at.saturating_sub(self.func_start))
+    }
+}
+
+/// The guest frames that were active, innermost first. Attached to errors that leave guest code;
+/// `error.downcast_ref::<WasmBacktrace>()` finds it.
+#[derive(Clone, Debug, Default)]
+pub struct WasmBacktrace {
+    pub(crate) frames: Vec<FrameInfo>,
+    pub(crate) truncated: bool,
+}
+
+impl WasmBacktrace {
+    /// The frames, innermost first.
+    pub fn frames(&self) -> &[FrameInfo] {
+        &self.frames
+    }
+}
+
+impl fmt::Display for WasmBacktrace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "error while executing at wasm backtrace:")?;
+        for (i, frame) in self.frames.iter().enumerate() {
+            let name = frame.module_name().unwrap_or("<unknown>");
+            write!(f, "\n  {i:>3}: ")?;
+            match frame.module_offset() {
+                Some(offset) => write!(f, "{offset:#8x}")?,
+                None => write!(f, "       ?")?,
+            }
+            write!(f, " - {name}!")?;
+            match frame.func_name() {
+                Some(func) => write!(f, "{func}")?,
+                None => write!(f, "<wasm function {}>", frame.func_index())?,
+            }
+        }
+        if self.truncated {
+            write!(f, "\n   … (more frames left out)")?;
+        }
+        Ok(())
+    }
+}
