@@ -1,16 +1,36 @@
 //! Machine code for one function: selection, register allocation, emission.
+//!
+//! [`Codegen`] runs the three over one `ir::Function` after another and keeps their memory in
+//! between. Each stage yields a value that the next one reads and nobody changes:
+//! `ir::Function`, [`vcode::VCode`], [`regalloc::Allocation`], [`CompiledFunction`].
 
 #![forbid(unsafe_code)]
 
+pub mod emit;
 pub mod env;
+mod frame;
+pub mod lower;
+pub mod mach;
+pub mod print;
 pub mod regalloc;
 pub mod vcode;
+pub mod x64;
+
+use crate::emit::EmitInput;
+use crate::env::ModuleEnv;
+use crate::mach::Machine;
+use crate::vcode::VCode;
+use crate::x64::X64;
+use core::fmt;
+use runwell_ir::{Function, Work};
 
 /// Machine code of one function with its tables. Offsets are relative to its first byte.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct CompiledFunction {
     /// Code, followed by its constants and jump tables.
     pub code: Vec<u8>,
+    /// Bytes of `code` that are instructions.
+    pub code_bytes: u32,
     /// Calls to functions of the module: offset of the 4-byte field, function index. The value to
     /// write is the callee's address minus that of the end of the field.
     pub relocs: Vec<(u32, u32)>,
@@ -22,4 +42,118 @@ pub struct CompiledFunction {
     /// Size of the frame: from the second instruction on, the return address is at
     /// `[rsp + frame_bytes]`.
     pub frame_bytes: u32,
+}
+
+/// Why a function could not be compiled.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Error {
+    /// It exceeds a limit of the code generator.
+    Limit(String),
+    /// The compiler is wrong.
+    Bug(String),
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Error::Limit(what) => write!(f, "limit exceeded: {what}"),
+            Error::Bug(what) => write!(f, "bug in the compiler: {what}"),
+        }
+    }
+}
+
+impl std::error::Error for Error {}
+
+/// What happened to a function on its way, as text.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Listing {
+    /// Machine instructions over virtual registers.
+    pub selected: String,
+    /// The same with registers, spill slots and moves.
+    pub allocated: String,
+    /// Machine code with Wasm offsets.
+    pub machine: String,
+}
+
+/// Reusable context: compiles one function after another.
+#[derive(Default)]
+pub struct Codegen {
+    code: VCode,
+    selection: lower::Scratch,
+    allocator: regalloc::Allocator,
+    emitter: <X64 as Machine>::Emitter,
+}
+
+impl fmt::Debug for Codegen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Codegen").finish_non_exhaustive()
+    }
+}
+
+impl Codegen {
+    /// A context without memory of its own yet.
+    pub fn new() -> Codegen {
+        Codegen::default()
+    }
+
+    /// Compiles a function. With `verify`, the checker of the register allocator proves its outcome.
+    ///
+    /// # Errors
+    /// [`Error::Limit`] when the frame or the code grows too large, [`Error::Bug`] when `func` breaks
+    /// an invariant of the IR or the checker disagrees.
+    ///
+    /// # Complexity
+    /// Linear in instructions, operands and edge arguments.
+    pub fn compile(
+        &mut self,
+        func: &Function,
+        env: &ModuleEnv,
+        work: &mut Work,
+        verify: bool,
+    ) -> Result<CompiledFunction, Error> {
+        self.run(func, env, work, verify, None)
+    }
+
+    /// Compiles a function and describes each stage.
+    ///
+    /// # Errors
+    /// As [`Self::compile`].
+    pub fn inspect(
+        &mut self,
+        func: &Function,
+        env: &ModuleEnv,
+        work: &mut Work,
+    ) -> Result<(CompiledFunction, Listing), Error> {
+        let mut listing = Listing::default();
+        let compiled = self.run(func, env, work, true, Some(&mut listing))?;
+        Ok((compiled, listing))
+    }
+
+    fn run(
+        &mut self,
+        func: &Function,
+        env: &ModuleEnv,
+        work: &mut Work,
+        verify: bool,
+        mut listing: Option<&mut Listing>,
+    ) -> Result<CompiledFunction, Error> {
+        let facts = lower::lower::<X64>(func, env, &mut self.code, &mut self.selection, work)?;
+        if let Some(listing) = &mut listing {
+            listing.selected = print::vcode::<X64>(&self.code, None);
+        }
+        let registers = X64::reg_env();
+        let allocation = self.allocator.run(&self.code, &registers, work);
+        if let Some(listing) = &mut listing {
+            listing.allocated = print::vcode::<X64>(&self.code, Some(allocation));
+        }
+        if verify {
+            regalloc::checker::check(&self.code, allocation, &registers).map_err(Error::Bug)?;
+        }
+        let input = EmitInput { func, env, code: &self.code, allocation, facts };
+        let compiled = X64::emit(&mut self.emitter, &input, work)?;
+        if let Some(listing) = &mut listing {
+            listing.machine = X64::disassemble(env, &compiled);
+        }
+        Ok(compiled)
+    }
 }

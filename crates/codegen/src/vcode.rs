@@ -276,7 +276,7 @@ pub struct VRegData {
 }
 
 /// A block of machine instructions.
-#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+#[derive(Copy, Clone, PartialEq, Eq, Debug, Default)]
 pub struct VBlock {
     /// Its instructions `first..end`; the last one is the terminator.
     pub first: u32,

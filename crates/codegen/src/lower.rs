@@ -1,0 +1,509 @@
+//! Selection: from SSA to machine instructions over virtual registers.
+//!
+//! Two walks over the function, both backwards.
+//!
+//! The first ([`Scratch::count`]) finds what is needed and how often: an instruction without effect
+//! and without uses counts nothing for its operands, and an edge argument counts only once the
+//! parameter it feeds is known to be used. Parameters that feed each other around loops and nothing
+//! else thus stay at zero; a work list on which each instruction stands at most once sees to the
+//! ones that are found late. The same walk numbers the *barriers* (writes and traps), so that
+//! "nothing between here and there forbids to move this load" is one subtraction.
+//!
+//! The second selects. The root of each tile is an instruction that somebody asked for (its virtual
+//! register exists) or that has an effect; the architecture's rules look at most a few levels into
+//! single-use producers and fold them. What was folded is asked for by nobody and vanishes. Tiles
+//! are emitted forwards, the sequence of tiles backwards; one reversal at the end puts it right.
+//!
+//! Constants have no instruction: each use makes its own copy directly before its tile, so they
+//! never occupy a register for longer than needed.
+//!
+//! # Complexity
+//! Linear: each instruction is counted once and selected at most once, each edge argument is visited
+//! at most once per walk, rules look at a bounded number of producers.
+
+use crate::Error;
+use crate::env::ModuleEnv;
+use crate::mach::Machine;
+use crate::vcode::{
+    Constraint, Operand, PReg, RegClass, RegSet, VBlock, VCode, VEdge, VInst, VLoop, VReg, VRegData,
+};
+use runwell_abi::Type;
+use runwell_ir::op::Effect;
+use runwell_ir::work::Pass;
+use runwell_ir::{Block, EdgeRef, Function, Inst, Op, Value, Work};
+
+/// Marks an instruction that was folded into another and must not be selected by itself.
+const FOLDED: VReg = VReg(u32::MAX - 1);
+
+/// What selection found out about the function as a whole, for the frame.
+#[derive(Copy, Clone, PartialEq, Eq, Debug, Default)]
+pub struct Facts {
+    /// True if it calls anything, helpers included, but by a tail call.
+    pub calls: bool,
+    /// True if it calls guest or host functions, but by a tail call.
+    pub calls_guest: bool,
+    /// True if it calls through function references and has to restore its own context.
+    pub switches: bool,
+}
+
+/// Reusable memory of selection.
+#[derive(Debug, Default)]
+pub struct Scratch {
+    /// Exact number of uses, per instruction.
+    uses: Vec<u32>,
+    /// Number of barriers behind the instruction; for parameters the number of their block.
+    order: Vec<u32>,
+    /// The virtual register of each value that was asked for.
+    vreg_of: Vec<VReg>,
+    /// Instructions of the current tile, in order.
+    tile: Vec<VInst>,
+    /// Instructions and parameters that came alive late.
+    worklist: Vec<u32>,
+    /// Per block the first of the edges with arguments to unused parameters.
+    pending_head: Vec<u32>,
+    /// Such edges: the edge, the next one.
+    pending: Vec<(EdgeRef, u32)>,
+}
+
+/// True if the instruction stays whether or not its result is used.
+pub fn is_root(func: &Function, inst: &Inst) -> bool {
+    match inst.op.info().effect {
+        Effect::Write | Effect::Terminator => true,
+        Effect::Trap => may_trap(func, inst),
+        Effect::Read => inst.op == Op::TableGet || inst.op.access_bytes(inst.ty) != 0,
+        Effect::Pure | Effect::Pinned => false,
+    }
+}
+
+/// False for divisions by a constant that exclude a trap.
+fn may_trap(func: &Function, inst: &Inst) -> bool {
+    match inst.op {
+        Op::DivU | Op::RemU | Op::RemS => func.as_const(inst.vb()).is_none_or(|c| c.bits == 0),
+        Op::DivS => func.as_const(inst.vb()).is_none_or(|c| {
+            let all_ones = if inst.ty == Type::I32 { u32::MAX as u128 } else { u64::MAX as u128 };
+            c.bits == 0 || c.bits == all_ones
+        }),
+        _ => true,
+    }
+}
+
+impl Scratch {
+    /// Counts uses and numbers barriers.
+    fn count(&mut self, func: &Function, work: &mut Work) {
+        const NONE: u32 = u32::MAX;
+        self.uses.clear();
+        self.uses.resize(func.insts.len(), 0);
+        self.order.clear();
+        self.order.resize(func.insts.len(), 0);
+        self.pending.clear();
+        self.pending_head.clear();
+        self.pending_head.resize(func.blocks.len(), NONE);
+        for (number, block) in func.blocks.iter().enumerate() {
+            for param in block.first..block.first + block.params {
+                self.order[param as usize] = number as u32;
+            }
+        }
+        let mut barriers = 0;
+        for block in func.blocks.iter().rev() {
+            work.charge(Pass::Lower, (block.end - block.first) as usize);
+            for index in (block.first + block.params..block.end).rev() {
+                let inst = &func.insts[index as usize];
+                self.order[index as usize] = barriers;
+                let root = is_root(func, inst);
+                if root
+                    && (inst.op.access_bytes(inst.ty) == 0
+                        || inst.op.info().effect == Effect::Write)
+                {
+                    barriers += 1;
+                }
+                if root || self.uses[index as usize] != 0 {
+                    self.count_operands(func, inst, index, work);
+                    while let Some(late) = self.worklist.pop() {
+                        let inst = &func.insts[late as usize];
+                        if inst.op == Op::Param {
+                            self.count_param(func, late, index, work);
+                        } else {
+                            self.count_operands(func, inst, index, work);
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// One more use of `value`. `at` is the position that the walk has reached: what lies behind it
+    /// was passed over as unused and is made up for.
+    fn count_use(&mut self, func: &Function, value: Value, at: u32) {
+        if !value.is_inst() {
+            return;
+        }
+        let index = value.index();
+        self.uses[index] += 1;
+        if self.uses[index] == 1 {
+            let inst = &func.insts[index];
+            if inst.op == Op::Param || (index as u32 > at && !is_root(func, inst)) {
+                self.worklist.push(index as u32);
+            }
+        }
+    }
+
+    fn count_operands(&mut self, func: &Function, inst: &Inst, at: u32, work: &mut Work) {
+        match inst.op {
+            Op::Jump => self.count_edge(func, EdgeRef(inst.a), at, work),
+            Op::BrIf => {
+                self.count_use(func, inst.va(), at);
+                self.count_edge(func, EdgeRef(inst.b), at, work);
+                self.count_edge(func, EdgeRef(inst.c), at, work);
+            }
+            Op::BrTable => {
+                self.count_use(func, inst.va(), at);
+                for edge in func.table_edges(inst) {
+                    self.count_edge(func, edge, at, work);
+                }
+            }
+            _ => {
+                let mut operands = 0;
+                func.for_each_use(inst, |value| {
+                    operands += 1;
+                    self.count_use(func, value, at);
+                });
+                work.charge(Pass::Lower, operands);
+            }
+        }
+    }
+
+    /// Counts the arguments of an edge whose parameters are in use; the edge waits for the others.
+    fn count_edge(&mut self, func: &Function, edge: EdgeRef, at: u32, work: &mut Work) {
+        let target = func.edge_target(edge).index();
+        let first = func.blocks[target].first as usize;
+        let mut waits = false;
+        work.charge(Pass::Lower, 1 + func.edge_len(edge));
+        for (number, arg) in func.edge_args(edge).enumerate() {
+            if self.uses[first + number] != 0 {
+                self.count_use(func, arg, at);
+            } else {
+                waits = true;
+            }
+        }
+        if waits {
+            self.pending.push((edge, self.pending_head[target]));
+            self.pending_head[target] = self.pending.len() as u32 - 1;
+        }
+    }
+
+    /// A parameter came alive: counts its argument on each edge that waits.
+    fn count_param(&mut self, func: &Function, param: u32, at: u32, work: &mut Work) {
+        let target = self.order[param as usize] as usize;
+        let number = (param - func.blocks[target].first) as usize;
+        let mut next = self.pending_head[target];
+        while let Some(&(edge, after)) = self.pending.get(next as usize) {
+            work.charge(Pass::Lower, 1);
+            let arg = Value(func.pool[edge.index() + 2 + number]);
+            self.count_use(func, arg, at);
+            next = after;
+        }
+    }
+}
+
+/// Selection in progress: what the rules of an architecture see and do.
+pub struct Lower<'a> {
+    /// The function.
+    pub func: &'a Function,
+    /// The module around it.
+    pub env: &'a ModuleEnv,
+    /// What came out for the frame.
+    pub facts: Facts,
+    code: &'a mut VCode,
+    scratch: &'a mut Scratch,
+    /// Index of the root of the tile.
+    root: u32,
+    /// First instruction of the current block.
+    block_first: u32,
+    /// First instruction of the innermost loop around the current block.
+    loop_first: u32,
+    /// Wasm offset that instructions get.
+    src: u32,
+    bug: Option<&'static str>,
+}
+
+/// Selects machine code for `func` into `code`.
+///
+/// # Errors
+/// When the function breaks an invariant of the IR.
+pub fn lower<M: Machine>(
+    func: &Function,
+    env: &ModuleEnv,
+    code: &mut VCode,
+    scratch: &mut Scratch,
+    work: &mut Work,
+) -> Result<Facts, Error> {
+    scratch.count(func, work);
+    scratch.vreg_of.clear();
+    scratch.vreg_of.resize(func.insts.len(), VReg::NONE);
+    scratch.tile.clear();
+    code.clear();
+    code.clobber_sets.push(RegSet::EMPTY);
+    code.blocks.resize(func.blocks.len(), VBlock::default());
+    code.loops.extend(func.loops.iter().map(|l| VLoop {
+        header: l.header,
+        end: l.end,
+        parent: l.parent,
+        depth: l.depth,
+        has_call: l.has_call,
+    }));
+    let mut cx = Lower {
+        func,
+        env,
+        facts: Facts::default(),
+        code,
+        scratch,
+        root: 0,
+        block_first: 0,
+        loop_first: 0,
+        src: 0,
+        bug: None,
+    };
+    for number in (0..func.blocks.len()).rev() {
+        work.charge(Pass::Lower, 1);
+        cx.block::<M>(Block(number as u32), work);
+    }
+    let facts = cx.facts;
+    if let Some(what) = cx.bug {
+        return Err(Error::Bug(what.into()));
+    }
+    let total = code.insts.len() as u32;
+    code.insts.reverse();
+    for block in &mut code.blocks {
+        (block.first, block.end) = (total - block.end, total - block.first);
+    }
+    Ok(facts)
+}
+
+impl Lower<'_> {
+    fn block<M: Machine>(&mut self, number: Block, work: &mut Work) {
+        let func = self.func;
+        let block = func.blocks[number.index()];
+        let first = self.code.insts.len() as u32;
+        let (edges_first, params_first) = (self.code.edges.len(), self.code.params.len());
+        let operands = self.code.operands.len();
+        self.block_first = block.first;
+        self.loop_first = match func.loops.get(block.loop_id.index()) {
+            Some(l) => func.blocks[l.header.index()].first,
+            None => 0,
+        };
+        for index in (block.first + block.params..block.end).rev() {
+            let inst = &func.insts[index as usize];
+            let asked = self.scratch.vreg_of[index as usize];
+            if asked == FOLDED || inst.op == Op::CallResult {
+                continue;
+            }
+            if asked == VReg::NONE && !is_root(func, inst) {
+                continue;
+            }
+            self.root = index;
+            self.src = func.src[index as usize];
+            if inst.op.is_terminator() {
+                M::lower_terminator(self, inst);
+            } else {
+                M::lower_inst(self, index, inst);
+            }
+            self.end_tile();
+        }
+        if number.0 == 0 {
+            self.root = block.first;
+            self.src = func.src.get(block.first as usize).copied().unwrap_or(0);
+            M::lower_entry(self, block.params);
+            self.end_tile();
+        } else {
+            for param in block.first..block.first + block.params {
+                if self.scratch.uses[param as usize] != 0 {
+                    let vreg = self.result(param);
+                    self.code.params.push(vreg);
+                }
+            }
+        }
+        let code = &mut *self.code;
+        work.charge(
+            Pass::Lower,
+            code.operands.len() - operands
+                + (code.insts.len() - first as usize)
+                + block.params as usize,
+        );
+        code.blocks[number.index()] = VBlock {
+            first,
+            end: code.insts.len() as u32,
+            params_first: params_first as u32,
+            params_end: code.params.len() as u32,
+            edges_first: edges_first as u32,
+            edges_end: code.edges.len() as u32,
+            loop_id: block.loop_id,
+            cold: block.cold,
+        };
+    }
+
+    fn end_tile(&mut self) {
+        self.code.insts.extend(self.scratch.tile.drain(..).rev());
+    }
+
+    /// Adds an outgoing edge of the current block. Constants among its arguments are made in the
+    /// current tile.
+    pub fn edge<M: Machine>(&mut self, edge: EdgeRef) {
+        let func = self.func;
+        let target = func.edge_target(edge);
+        let params = func.blocks[target.index()].first as usize;
+        let args_first = self.code.args.len() as u32;
+        for (number, arg) in func.edge_args(edge).enumerate() {
+            if self.scratch.uses[params + number] != 0 {
+                let vreg = self.reg::<M>(arg);
+                self.code.args.push(vreg);
+            }
+        }
+        let end = self.code.args.len() as u32;
+        self.code.edges.push(VEdge { target, first: args_first, end });
+    }
+
+    /// A new virtual register.
+    pub fn temp(&mut self, ty: Type) -> VReg {
+        self.code.vregs.push(VRegData { ty, hint: PReg::NONE });
+        VReg(self.code.vregs.len() as u32 - 1)
+    }
+
+    /// The register that instruction `index` has to define.
+    pub fn result(&mut self, index: u32) -> VReg {
+        let vreg = self.scratch.vreg_of[index as usize];
+        if vreg != VReg::NONE {
+            return vreg;
+        }
+        let ty = self.func.insts[index as usize].result_type().unwrap_or(Type::I64);
+        let vreg = self.temp(ty);
+        self.scratch.vreg_of[index as usize] = vreg;
+        vreg
+    }
+
+    /// The register of the result of instruction `index` if anybody asked for it.
+    pub fn wanted(&self, index: u32) -> Option<VReg> {
+        let vreg = self.scratch.vreg_of[index as usize];
+        (vreg != VReg::NONE && vreg != FOLDED).then_some(vreg)
+    }
+
+    /// The register that holds `value`; a constant is made in the current tile.
+    pub fn reg<M: Machine>(&mut self, value: Value) -> VReg {
+        if let Some(c) = self.func.as_const(value) {
+            return M::lower_const(self, c);
+        }
+        if value.is_none() {
+            // Malformed input; the verifier reports it.
+            return self.temp(Type::I64);
+        }
+        let inst = &self.func.insts[value.index()];
+        // An I32 has a zero upper half, so its extension is itself.
+        if inst.op == Op::ExtendU && inst.va().is_inst() {
+            let vreg = self.reg::<M>(inst.va());
+            self.widen(vreg);
+            return vreg;
+        }
+        self.result(value.index() as u32)
+    }
+
+    /// The instruction that makes `value`, if it lies in the current block before the root and is
+    /// used once: a candidate for folding.
+    pub fn single(&self, value: Value) -> Option<(u32, Inst)> {
+        let (index, inst) = self.nearby(value)?;
+        (self.scratch.uses[index as usize] == 1).then_some((index, inst))
+    }
+
+    /// The instruction that makes `value`, if it lies in the current block before the root and was
+    /// not asked for yet.
+    pub fn nearby(&self, value: Value) -> Option<(u32, Inst)> {
+        if !value.is_inst() {
+            return None;
+        }
+        let index = value.index() as u32;
+        (index >= self.block_first
+            && index < self.root
+            && self.scratch.vreg_of[index as usize] == VReg::NONE)
+            .then(|| (index, self.func.insts[index as usize]))
+    }
+
+    /// True if nothing between instruction `index` and the root writes or traps otherwise.
+    pub fn unordered(&self, index: u32) -> bool {
+        let (before, after) =
+            (self.scratch.order[index as usize], self.scratch.order[self.root as usize]);
+        let root = &self.func.insts[self.root as usize];
+        let own = is_root(self.func, root)
+            && (root.op.access_bytes(root.ty) == 0 || root.op.info().effect == Effect::Write);
+        before == after + u32::from(own)
+    }
+
+    /// Declares that the tile does the work of instruction `index`.
+    pub fn fold(&mut self, index: u32) {
+        debug_assert_eq!(self.scratch.vreg_of[index as usize], VReg::NONE);
+        self.scratch.vreg_of[index as usize] = FOLDED;
+    }
+
+    /// True if `value` is not needed behind the root, as far as the walk can tell.
+    pub fn dies(&self, value: Value) -> bool {
+        let Some(inst) = self.func.def(value) else { return true };
+        let value = if inst.op == Op::ExtendU { inst.va() } else { value };
+        value.is_const()
+            || (self.scratch.vreg_of[value.index()] == VReg::NONE
+                && value.index() as u32 >= self.loop_first)
+    }
+
+    /// True if parameter or instruction `index` is used at all.
+    pub fn used(&self, index: u32) -> bool {
+        self.scratch.uses[index as usize] != 0
+    }
+
+    /// Wasm offset of the instructions that follow.
+    pub fn set_src(&mut self, src: u32) {
+        self.src = src;
+    }
+
+    /// Makes sure that a spilled `vreg` keeps its upper half.
+    pub fn widen(&mut self, vreg: VReg) {
+        let ty = &mut self.code.vregs[vreg.index()].ty;
+        if *ty == Type::I32 {
+            *ty = Type::I64;
+        }
+    }
+
+    /// Reports input that the verifier would have refused.
+    pub fn bug(&mut self, what: &'static str) {
+        self.bug = Some(what);
+    }
+
+    /// The root of the tile.
+    pub fn root(&self) -> u32 {
+        self.root
+    }
+
+    /// Number of the set of registers that an instruction destroys.
+    pub fn clobbers(&mut self, set: RegSet) -> u8 {
+        // Calls differ in their results only, so the list stays short.
+        let sets = &mut self.code.clobber_sets;
+        let at = sets.iter().position(|&s| s == set).unwrap_or_else(|| {
+            sets.push(set);
+            sets.len() - 1
+        });
+        debug_assert!(at < 256);
+        at as u8
+    }
+
+    /// Appends an instruction to the tile. Its source position and operands are filled in.
+    pub fn push(&mut self, mut inst: VInst, operands: &[Operand], more: &[Operand]) {
+        inst.first = self.code.operands.len() as u32;
+        inst.operands = (operands.len() + more.len()) as u8;
+        inst.src = self.src;
+        for &operand in operands.iter().chain(more) {
+            if let Constraint::Fixed(reg) = operand.constraint() {
+                let data = &mut self.code.vregs[operand.vreg.index()];
+                if data.hint == PReg::NONE && RegClass::of(data.ty) == reg.class() {
+                    data.hint = reg;
+                }
+            }
+            self.code.operands.push(operand);
+        }
+        self.scratch.tile.push(inst);
+    }
+}

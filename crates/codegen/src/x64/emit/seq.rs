@@ -1,0 +1,329 @@
+//! Operations that take several instructions. What rarely runs is put off behind the function.
+
+use super::asm::{Label, Mem, Rm};
+use super::{Cold, Emit, R11, RAX, RDX, X15};
+use crate::vcode::VInst;
+use crate::x64::inst::{
+    AluKind, Aux, BitKind, DIV_OVERFLOW, DIV_REM, DIV_SIGNED, DIV_ZERO, FKind, MovKind, TRUNC_64,
+    TRUNC_SAT, TRUNC_SIGNED, cc,
+};
+use runwell_abi::TrapCode;
+
+/// A rare path, with what it needs to know.
+#[derive(Copy, Clone, Debug)]
+pub(super) enum Rest {
+    /// A call that changes contexts.
+    CallOther,
+    /// Signed division by -1.
+    MinusOne { size: u32, remainder: bool },
+    /// Minimum or maximum of equal or unordered floats.
+    MinMax { max: bool, size: u32, def: u8, other: u8 },
+    /// Replaces a NaN by the canonical one.
+    Canon { size: u32, def: u8 },
+    /// A conversion to an integer whose outcome is the one for "out of range".
+    Truncate { kind: u32, size: u32, def: u8, source: u8 },
+    /// An unsigned 64-bit integer with its top bit set, to float.
+    ConvertU64 { size: u32, def: u8, source: u8 },
+}
+
+/// -2^31 - 1, the largest double that is too small for a signed 32-bit integer.
+const BELOW_I32: u64 = 0xc1e0_0000_0020_0000;
+
+impl Emit<'_> {
+    /// Emits a rare path and the jump back.
+    pub(super) fn rest(&mut self, rest: Rest, back: Label) {
+        match rest {
+            Rest::CallOther => self.call_import(),
+            Rest::MinusOne { size, remainder } => {
+                if remainder {
+                    self.asm().zero(RDX);
+                } else {
+                    // -a, which overflows when the quotient does.
+                    self.asm().group3(3, size, Rm::Reg(RAX));
+                    let trap = self.trap(TrapCode::IntegerOverflow);
+                    self.asm().jcc(cc::O, trap);
+                }
+            }
+            Rest::MinMax { max, size, def, other } => {
+                let nan = self.asm().label();
+                self.asm().jcc(cc::P, nan);
+                // Equal: only the signs of zeros may differ.
+                let kind = if max { FKind::And as u32 } else { OR };
+                self.asm().falu(kind, size, def, Rm::Reg(other));
+                self.asm().jmp(back);
+                self.asm().bind(nan);
+                self.asm().falu(FKind::Add as u32, size, def, Rm::Reg(other));
+            }
+            Rest::Canon { size, def } => {
+                let (bits, kind) = match size {
+                    2 => (0x7fc0_0000, MovKind::F32),
+                    _ => (0x7ff8_0000_0000_0000u64, MovKind::F64),
+                };
+                let mem = self.asm().constant(u128::from(bits), if size == 2 { 4 } else { 8 });
+                self.asm().movx(kind, def, Rm::Mem(mem));
+            }
+            Rest::Truncate { kind, size, def, source } => {
+                if kind & TRUNC_SAT != 0 {
+                    self.truncate_saturating(kind, size, def, source, back);
+                } else {
+                    self.truncate_checked(kind, size, def, source);
+                }
+            }
+            Rest::ConvertU64 { size, def, source } => {
+                // Half of it, with the bit that is lost kept sticky for the rounding; then doubled.
+                let even = self.asm().label();
+                self.asm().mov_rr(3, R11, source);
+                self.asm().shift_i(5, 3, R11, 1);
+                self.asm().jcc(cc::AE, even);
+                self.asm().alu_ri(AluKind::Or, 3, R11, 1);
+                self.asm().bind(even);
+                self.asm().cvt_int(size, 3, def, Rm::Reg(R11));
+                self.asm().falu(FKind::Add as u32, size, def, Rm::Reg(def));
+            }
+        }
+        self.asm().jmp(back);
+    }
+
+    fn put_off_rest(&mut self, rest: Rest) -> (Label, Label) {
+        let back = self.asm().label();
+        (self.put_off(Cold::Rest(rest, back)), back)
+    }
+
+    /// Sets a register to 0 or 1.
+    pub(super) fn set_cc(&mut self, code: u32, def: u8) {
+        match code {
+            cc::FEQ => {
+                self.asm().setcc(cc::NP, R11);
+                self.asm().setcc(cc::E, def);
+                self.asm().alu_rm(AluKind::And, 2, def, Rm::Reg(R11));
+            }
+            cc::FNE => {
+                self.asm().setcc(cc::P, R11);
+                self.asm().setcc(cc::NE, def);
+                self.asm().alu_rm(AluKind::Or, 2, def, Rm::Reg(R11));
+            }
+            code => self.asm().setcc(code, def),
+        }
+        self.asm().movx(MovKind::U8, def, Rm::Reg(def));
+    }
+
+    /// Counts bits; without the exact instruction, zero needs its own answer.
+    pub(super) fn bits(&mut self, inst: &VInst) {
+        let aux = Aux(inst.aux);
+        let (kind, size) = (aux.kind(), aux.size());
+        let width = 8 << size;
+        let def = self.reg(inst, 0);
+        if kind == BitKind::Bsr as u32 {
+            self.asm().mov_ri(R11, 2 * width - 1);
+        } else if kind == BitKind::Bsf as u32 {
+            self.asm().mov_ri(R11, width);
+        }
+        let source = self.source(inst, 1);
+        if kind <= BitKind::Popcnt as u32 && !matches!(source, Rm::Mem(_)) {
+            self.clear_for(def, source);
+        }
+        self.asm().bit_scan(kind, size, def, source);
+        if kind > BitKind::Popcnt as u32 {
+            self.asm().cmov(cc::E, size, def, Rm::Reg(R11));
+        }
+        if kind == BitKind::Bsr as u32 {
+            self.asm().alu_ri(AluKind::Xor, size, def, width as i32 - 1);
+        }
+    }
+
+    /// Bit counts wait for the old value of their target on some processors.
+    fn clear_for(&mut self, def: u8, source: Rm) {
+        if source != Rm::Reg(def) {
+            self.asm().zero(def);
+        }
+    }
+
+    /// A division with its checks.
+    pub(super) fn div(&mut self, inst: &VInst) {
+        let aux = Aux(inst.aux);
+        let (size, kind) = (aux.size(), aux.kind());
+        let divisor = self.reg(inst, 3);
+        debug_assert!(divisor != RAX && divisor != RDX);
+        if kind & DIV_ZERO != 0 {
+            self.asm().test_rr(size, divisor, divisor);
+            let trap = self.trap(TrapCode::IntegerDivisionByZero);
+            self.asm().jcc(cc::E, trap);
+        }
+        let signed = kind & DIV_SIGNED != 0;
+        let mut back = None;
+        if kind & DIV_OVERFLOW != 0 {
+            self.asm().cmp_i(size, Rm::Reg(divisor), -1);
+            let remainder = kind & DIV_REM != 0;
+            let (rare, label) = self.put_off_rest(Rest::MinusOne { size, remainder });
+            self.asm().jcc(cc::E, rare);
+            back = Some(label);
+        }
+        self.widen_dividend(signed, size);
+        self.asm().group3(if signed { 7 } else { 6 }, size, Rm::Reg(divisor));
+        if let Some(back) = back {
+            self.asm().bind(back);
+        }
+    }
+
+    /// Minimum or maximum: the hardware's is right for ordered operands that differ.
+    pub(super) fn min_max(&mut self, inst: &VInst) {
+        let aux = Aux(inst.aux);
+        let (size, max) = (aux.size(), aux.kind() == 1);
+        let (def, other) = (self.reg(inst, 0), self.reg(inst, 2));
+        self.asm().ucomis(size, def, Rm::Reg(other));
+        let (rare, back) = self.put_off_rest(Rest::MinMax { max, size, def, other });
+        self.asm().jcc(cc::E, rare);
+        self.asm().falu(if max { MAX } else { MIN }, size, def, Rm::Reg(other));
+        self.asm().bind(back);
+    }
+
+    pub(super) fn copysign(&mut self, inst: &VInst) {
+        let size = Aux(inst.aux).size();
+        let (def, other) = (self.reg(inst, 0), self.reg(inst, 2));
+        let sign: u64 = if size == 2 { 0x8000_0000_8000_0000 } else { 1 << 63 };
+        let both = |half: u64| u128::from(half) | u128::from(half) << 64;
+        let mask = self.asm().constant(both(sign), 16);
+        self.asm().movx(MovKind::V128, X15, Rm::Mem(mask));
+        self.asm().falu(FKind::And as u32, size, X15, Rm::Reg(other));
+        let rest = self.asm().constant(both(!sign), 16);
+        self.asm().falu(FKind::And as u32, size, def, Rm::Mem(rest));
+        self.asm().falu(OR, size, def, Rm::Reg(X15));
+    }
+
+    pub(super) fn canon(&mut self, inst: &VInst) {
+        let size = Aux(inst.aux).size();
+        let def = self.reg(inst, 0);
+        self.asm().ucomis(size, def, Rm::Reg(def));
+        let (rare, back) = self.put_off_rest(Rest::Canon { size, def });
+        self.asm().jcc(cc::P, rare);
+        self.asm().bind(back);
+    }
+
+    pub(super) fn convert_u64(&mut self, inst: &VInst) {
+        let size = Aux(inst.aux).size();
+        let (def, source) = (self.reg(inst, 0), self.reg(inst, 1));
+        self.asm().fzero(def);
+        self.asm().test_rr(3, source, source);
+        let (rare, back) = self.put_off_rest(Rest::ConvertU64 { size, def, source });
+        self.asm().jcc(cc::S, rare);
+        self.asm().cvt_int(size, 3, def, Rm::Reg(source));
+        self.asm().bind(back);
+    }
+
+    /// Float to integer: the hardware answers with the smallest integer when the value does not fit.
+    pub(super) fn truncate(&mut self, inst: &VInst) {
+        let aux = Aux(inst.aux);
+        let (size, kind) = (aux.size(), aux.kind());
+        let (def, source) = (self.reg(inst, 0), self.reg(inst, 1));
+        let wide = kind & TRUNC_64 != 0;
+        let signed = kind & TRUNC_SIGNED != 0;
+        // An unsigned 32-bit integer is a 64-bit one with a zero upper half.
+        let int_size = if wide || !signed { 3 } else { 2 };
+        self.asm().cvt_trunc(size, int_size, def, source);
+        let (rare, back) = self.put_off_rest(Rest::Truncate { kind, size, def, source });
+        match (wide, signed) {
+            (_, true) => {
+                // Only the smallest integer overflows when one is subtracted.
+                self.asm().cmp_i(int_size, Rm::Reg(def), 1);
+                self.asm().jcc(cc::O, rare);
+            }
+            (false, false) => {
+                self.asm().mov_rr(2, R11, def);
+                self.asm().cmp_rm(3, R11, Rm::Reg(def));
+                self.asm().jcc(cc::NE, rare);
+            }
+            (true, false) => {
+                self.asm().test_rr(3, def, def);
+                self.asm().jcc(cc::S, rare);
+            }
+        }
+        self.asm().bind(back);
+    }
+
+    /// The constant 2^exponent of a float size.
+    fn power(&mut self, size: u32, exponent: u64, negative: bool) -> Mem {
+        let sign = u64::from(negative);
+        if size == 2 {
+            self.asm().constant(u128::from(sign << 31 | (127 + exponent) << 23), 4)
+        } else {
+            self.asm().constant(u128::from(sign << 63 | (1023 + exponent) << 52), 8)
+        }
+    }
+
+    /// The rare part of a trapping conversion: traps, or goes back with the right result.
+    fn truncate_checked(&mut self, kind: u32, size: u32, def: u8, source: u8) {
+        let wide = kind & TRUNC_64 != 0;
+        let nan = self.trap(TrapCode::BadConversionToInteger);
+        self.asm().ucomis(size, source, Rm::Reg(source));
+        self.asm().jcc(cc::P, nan);
+        let overflow = self.trap(TrapCode::IntegerOverflow);
+        if kind & TRUNC_SIGNED != 0 {
+            // The result is right if the value is negative but not too small.
+            if size == 3 && !wide {
+                let bound = self.asm().constant(u128::from(BELOW_I32), 8);
+                self.asm().ucomis(size, source, Rm::Mem(bound));
+                self.asm().jcc(cc::BE, overflow);
+            } else {
+                let bound = self.power(size, if wide { 63 } else { 31 }, true);
+                self.asm().ucomis(size, source, Rm::Mem(bound));
+                self.asm().jcc(cc::B, overflow);
+            }
+            self.asm().fzero(X15);
+            self.asm().ucomis(size, source, Rm::Reg(X15));
+            self.asm().jcc(cc::AE, overflow);
+        } else if wide {
+            // From 2^63 on: what is above it, converted, with the top bit set.
+            self.above_2_63(size, def, source);
+            self.asm().jcc(cc::S, overflow);
+            self.asm().btc_i(3, def, 63);
+        } else {
+            self.asm().jmp(overflow);
+        }
+    }
+
+    /// `def = trunc(source - 2^63)` with its sign in the flags: negative when it does not fit.
+    fn above_2_63(&mut self, size: u32, def: u8, source: u8) {
+        let power = self.power(size, 63, false);
+        self.asm().fmov(X15, source);
+        self.asm().falu(FKind::Sub as u32, size, X15, Rm::Mem(power));
+        self.asm().cvt_trunc(size, 3, def, X15);
+        self.asm().test_rr(3, def, def);
+    }
+
+    /// The rare part of a saturating conversion.
+    fn truncate_saturating(&mut self, kind: u32, size: u32, def: u8, source: u8, back: Label) {
+        let wide = kind & TRUNC_64 != 0;
+        let zero = self.asm().label();
+        self.asm().fzero(X15);
+        self.asm().ucomis(size, source, Rm::Reg(X15));
+        if kind & TRUNC_SIGNED != 0 {
+            self.asm().jcc(cc::P, zero);
+            // A negative value has the smallest integer already.
+            self.asm().jcc(cc::B, back);
+            let largest = if wide { i64::MAX as u64 } else { i32::MAX as u64 };
+            self.asm().mov_ri(def, largest);
+        } else {
+            // Not above zero, or unordered.
+            self.asm().jcc(cc::BE, zero);
+            if wide {
+                let done = self.asm().label();
+                self.above_2_63(size, def, source);
+                self.asm().btc_i(3, def, 63);
+                // The carry is the old top bit: set when even that did not fit.
+                self.asm().jcc(cc::AE, done);
+                self.asm().mov_ri(def, u64::MAX);
+                self.asm().bind(done);
+            } else {
+                self.asm().mov_ri(def, u64::from(u32::MAX));
+            }
+        }
+        self.asm().jmp(back);
+        self.asm().bind(zero);
+        self.asm().zero(def);
+    }
+}
+
+/// Numbers of vector operations that selection does not make, after those of [`FKind`].
+pub(super) const OR: u32 = 6;
+pub(super) const MIN: u32 = 7;
+pub(super) const MAX: u32 = 8;
