@@ -142,6 +142,7 @@ impl Walk<'_> {
         self.place(block, header, main.1 as usize);
 
         let first = self.s.entries.len() as u32;
+        let mark = block as u32 + 1;
         for index in 0..self.s.cands.len() {
             let cand = self.s.cands[index];
             if cand.param == NO_VREG {
@@ -150,6 +151,9 @@ impl Walk<'_> {
                 }
                 self.s.live.vregs[cand.vreg as usize].target =
                     if cand.keep { cand.new } else { NO_REG };
+                if header && !cand.keep && self.s.live.vregs[cand.vreg as usize].mark == mark {
+                    self.s.live.vregs[cand.vreg as usize].hdr_dist = NEVER;
+                }
             } else {
                 let info = &mut self.s.live.vregs[cand.vreg as usize];
                 let loc = if cand.keep {
@@ -330,7 +334,9 @@ impl Walk<'_> {
                 // Parameters count as inside. Half of the registers are given in any case.
                 let pressure = kept[class] + lp.inside[class] as usize;
                 let most = wanting[class].saturating_sub(registers / 2);
-                over = over.max(pressure.saturating_sub(registers).min(most));
+                let excess = pressure.saturating_sub(registers);
+                // What leaves needs a register now and then.
+                over = over.max((excess + usize::from(excess > 0)).min(most));
             }
             if over == 0 {
                 continue;

@@ -141,7 +141,14 @@ impl Walk<'_> {
         if info.live_until <= at {
             return key;
         }
-        let end = if info.hdr_end > at { info.hdr_end } else { info.live_until };
+        let end = if info.hdr_end <= at {
+            info.live_until
+        } else if info.hdr_dist != NEVER {
+            info.hdr_end
+        } else {
+            // The header has it in memory: a register would not help the next iteration.
+            return key;
+        };
         key.min(end.saturating_add(info.hdr_dist).min(NEVER - 1))
     }
 
