@@ -41,7 +41,7 @@ pub struct StoreInner<T: 'static> {
 
 /// Where a store is, for host code that generated code calls.
 #[derive(Copy, Clone)]
-pub(crate) struct StorePtr(NonNull<()>);
+pub struct StorePtr(NonNull<()>);
 
 // SAFETY: the pointer is only used while its store is in use on the same thread.
 unsafe impl Send for StorePtr {}
@@ -249,7 +249,8 @@ impl StoreOpaque {
     /// A global that the host makes.
     pub(crate) fn add_global(&mut self, ty: GlobalType, bits: u128) -> u32 {
         let own = Owned::new(GlobalCell::new(bits));
-        self.globals.push(StoreGlobal { ty, cell: own.as_ptr(), _own: Some(own) });
+        let cell = own.value_ptr();
+        self.globals.push(StoreGlobal { ty, cell, _own: Some(own) });
         self.globals.len() as u32 - 1
     }
 

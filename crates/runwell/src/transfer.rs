@@ -8,7 +8,7 @@ use runwell_abi::call::{FLOAT_ARGS, FLOAT_RESULTS, INT_ARGS, INT_RESULTS};
 use runwell_abi::{RegFile, Type};
 
 /// Hands out places in order, for the arguments or for the results of one call.
-pub(crate) struct Transfer<'a> {
+pub struct Transfer<'a> {
     regs: &'a mut RegFile,
     cells: *mut u128,
     int_regs: usize,

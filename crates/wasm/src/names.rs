@@ -21,6 +21,15 @@ pub struct NameTable {
 }
 
 impl Names {
+    /// The bytes of the section alone, and where names are in them, for whoever wants to keep names
+    /// without the module.
+    pub fn detach(&self, bytes: &[u8]) -> (Vec<u8>, Names) {
+        let range = self.section.clone().unwrap_or(0..0);
+        let section = bytes.get(range.start as usize..range.end as usize).unwrap_or(&[]).to_vec();
+        let range = 0..section.len() as u32;
+        (section, Names { section: self.section.as_ref().map(|_| range) })
+    }
+
     /// Decodes the names of the module in `bytes`, the very bytes it was parsed from.
     /// O(bytes of the section).
     pub fn decode(&self, bytes: &[u8]) -> NameTable {
