@@ -7,7 +7,7 @@
 
 use super::liveness::{HAS_SLOT, NEVER, NO_REG};
 use super::moves::Pending;
-use super::state::{Edit, Walk, bit, bits, reg_loc};
+use super::state::{Edit, Walk, bit, bits, ix, reg_loc};
 use super::{Loc, Move};
 use crate::vcode::{Constraint, Operand};
 
@@ -22,10 +22,11 @@ impl Walk<'_> {
         let inst = &code.insts[at as usize];
         let ops = code.operands(inst);
         let base = inst.first as usize;
-        let clobbers = code.clobbers(inst).0;
-        let fixed = ops.iter().any(|op| matches!(op.constraint(), Constraint::Fixed(_)));
-        if fixed || clobbers != 0 {
-            self.special(at, ops, base, clobbers);
+        // Instructions with fixed registers or clobbers are just the events.
+        let event = self.event.checked_sub(1).map(|last| self.s.live.events[last].at);
+        if event == Some(at) {
+            self.special(at, ops, base, code.clobbers(inst).0);
+            self.event -= 1;
         } else {
             self.plain(at, ops, base);
         }
@@ -70,7 +71,7 @@ impl Walk<'_> {
                 self.bind(reg, op.vreg.0, next, true);
             }
             pinned |= bit(reg);
-            self.st.key[usize::from(reg)] = next;
+            self.st.key[ix(reg)] = next;
             self.locs[base + k] = reg_loc(reg);
             if op.is_late() {
                 late |= bit(reg);
@@ -78,7 +79,7 @@ impl Walk<'_> {
         }
         if defs == 0 {
             for reg in bits(pinned) {
-                if self.st.key[usize::from(reg)] == NEVER {
+                if self.st.key[ix(reg)] == NEVER {
                     self.unbind(reg);
                 }
             }
@@ -95,7 +96,7 @@ impl Walk<'_> {
             }
         }
         for reg in bits(pinned & self.st.occupied) {
-            if self.st.key[usize::from(reg)] == NEVER {
+            if self.st.key[ix(reg)] == NEVER {
                 self.unbind(reg);
             }
         }
@@ -143,7 +144,7 @@ impl Walk<'_> {
         let reg = reg.0;
         let value = ops[operand - base].vreg.0;
         let home = self.s.live.vregs[value as usize].reg;
-        let key = if home == reg { self.st.key[usize::from(reg)] } else { NEVER };
+        let key = if home == reg { self.st.key[ix(reg)] } else { NEVER };
         if key == NEVER && *late & bit(reg) == 0 && defined & bit(reg) == 0 {
             return reg;
         }
@@ -220,7 +221,7 @@ impl Walk<'_> {
             let next = self.after(op.vreg.0, self.s.live.next[base + k], at);
             let reg = self.reg_of(op);
             if reg != NO_REG {
-                self.st.key[usize::from(reg)] = next;
+                self.st.key[ix(reg)] = next;
             }
             if let Constraint::Fixed(to) = op.constraint() {
                 self.locs[base + k] = reg_loc(to.0);
@@ -234,7 +235,7 @@ impl Walk<'_> {
                 let copy = self.edit(at, op.vreg.0, from, reg_loc(to.0));
                 self.s.copies.push(copy);
             } else if reg != NO_REG {
-                let taken = fixed & bit(reg) != 0 && owner[usize::from(reg)] != op.vreg.0;
+                let taken = fixed & bit(reg) != 0 && owner[ix(reg)] != op.vreg.0;
                 if taken || op.is_late() && fixed_defs & bit(reg) != 0 {
                     displaced |= bit(reg);
                 } else {
@@ -249,12 +250,12 @@ impl Walk<'_> {
 
         // Values whose use is displaced get a register that can be read at the instruction.
         for reg in bits(displaced) {
-            let (vreg, key) = (self.st.val[usize::from(reg)], self.st.key[usize::from(reg)]);
+            let (vreg, key) = (self.st.val[ix(reg)], self.st.key[ix(reg)]);
             let valid = self.is_valid(reg);
             let is_late = ops[defs..].iter().any(|op| op.vreg.0 == vreg && op.is_late());
             let off = if key != NEVER || is_late { barred } else { 0 };
             let to = self.take_special(vreg, fixed | read | off, displaced, at, &source);
-            source[usize::from(to)] = reg_loc(reg);
+            source[ix(to)] = reg_loc(reg);
             self.unbind(reg);
             self.bind(to, vreg, key, valid);
             read |= bit(to);
@@ -270,9 +271,9 @@ impl Walk<'_> {
         // Others that cannot stay where they are.
         let mut leaving = 0u32;
         for reg in bits(self.st.occupied & (fixed | barred) & !read_moved(&source)) {
-            let vreg = self.st.val[usize::from(reg)];
-            let kept = fixed & bit(reg) == 0 || owner[usize::from(reg)] == vreg;
-            let lives = self.st.key[usize::from(reg)] != NEVER;
+            let vreg = self.st.val[ix(reg)];
+            let kept = fixed & bit(reg) == 0 || owner[ix(reg)] == vreg;
+            let lives = self.st.key[ix(reg)] != NEVER;
             if lives && (!kept || barred & bit(reg) != 0) {
                 leaving |= bit(reg);
             } else if !kept {
@@ -283,7 +284,7 @@ impl Walk<'_> {
         // The nearest uses choose first.
         while leaving != 0 {
             let reg =
-                bits(leaving).min_by_key(|&reg| self.st.key[usize::from(reg)]).unwrap_or_default();
+                bits(leaving).min_by_key(|&reg| self.st.key[ix(reg)]).unwrap_or_default();
             leaving &= !bit(reg);
             self.relocate(at, reg, fixed | barred | read, &mut source);
         }
@@ -304,7 +305,7 @@ impl Walk<'_> {
                 let lives = next != NEVER || op.is_late();
                 let off = if lives { barred } else { 0 };
                 let to = self.take_special(op.vreg.0, fixed | read | off, 0, at, &source);
-                source[usize::from(to)] = Loc::slot(op.vreg.0);
+                source[ix(to)] = Loc::slot(op.vreg.0);
                 self.s.live.vregs[op.vreg.index()].flags |= HAS_SLOT;
                 self.bind(to, op.vreg.0, next, true);
                 read |= bit(to);
@@ -345,7 +346,7 @@ impl Walk<'_> {
         }
         let mut homes = self.st.occupied;
         for reg in bits(self.st.occupied) {
-            if self.st.key[usize::from(reg)] == NEVER {
+            if self.st.key[ix(reg)] == NEVER {
                 homes &= !bit(reg);
             }
         }
@@ -373,9 +374,9 @@ impl Walk<'_> {
         }
 
         for reg in bits(self.st.occupied) {
-            if source[usize::from(reg)] != reg_loc(reg) {
-                let vreg = self.st.val[usize::from(reg)];
-                let copy = self.edit(at, vreg, source[usize::from(reg)], reg_loc(reg));
+            if source[ix(reg)] != reg_loc(reg) {
+                let vreg = self.st.val[ix(reg)];
+                let copy = self.edit(at, vreg, source[ix(reg)], reg_loc(reg));
                 self.s.copies.push(copy);
             }
         }
@@ -412,10 +413,10 @@ impl Walk<'_> {
 
     /// Finds a place outside of `off` for a value that lives on, or spills it.
     fn relocate(&mut self, at: u32, reg: u8, off: u32, source: &mut [Loc; 32]) {
-        let vreg = self.st.val[usize::from(reg)];
-        let key = self.st.key[usize::from(reg)];
+        let vreg = self.st.val[ix(reg)];
+        let key = self.st.key[ix(reg)];
         let valid = self.is_valid(reg);
-        let from = source[usize::from(reg)];
+        let from = source[ix(reg)];
         let class = usize::from(self.s.live.vregs[vreg as usize].class);
         let mut free = self.env.class[class] & !self.st.occupied & !off;
         if valid || self.cold || !self.worth_saving(vreg) {
@@ -425,7 +426,7 @@ impl Walk<'_> {
             // A second register is better than memory, unless the slot is valid and the use far.
             if !valid || key - at <= RELOAD_WITHIN {
                 self.unbind(reg);
-                source[usize::from(to)] = from;
+                source[ix(to)] = from;
                 self.bind(to, vreg, key, valid);
                 return;
             }
@@ -450,12 +451,12 @@ impl Walk<'_> {
         };
         let reg = reg.0;
         let home = self.st.occupied & bit(reg) != 0;
-        let lives = home && self.st.key[usize::from(reg)] != NEVER;
+        let lives = home && self.st.key[ix(reg)] != NEVER;
         if !lives && (barred | late) & bit(reg) == 0 {
             return reg;
         }
-        let moved = home && self.st.val[usize::from(reg)] == tied.vreg.0;
-        let from = if moved { source[usize::from(reg)] } else { reg_loc(reg) };
+        let moved = home && self.st.val[ix(reg)] == tied.vreg.0;
+        let from = if moved { source[ix(reg)] } else { reg_loc(reg) };
         let free = self.class_of(op) & !self.st.occupied & !read & !barred & !late;
         let to = match self.pick(op.vreg.0, free, at) {
             Some(to) => to,

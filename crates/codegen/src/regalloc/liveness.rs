@@ -189,7 +189,7 @@ impl Liveness {
             live_until: 0,
             hdr_end: 0,
             hdr_dist: 0,
-            hint: data.hint.0,
+            hint: NO_REG,
             reg: NO_REG,
             def_reg: NO_REG,
             want: NO_REG,

@@ -13,7 +13,7 @@
 
 use super::Loc;
 use super::liveness::{FAR, HAS_SLOT, NEVER, NO_REG, NO_VREG, STORED};
-use super::state::{Walk, bit, bits, reg_loc};
+use super::state::{Walk, bit, bits, ix, reg_loc};
 use runwell_ir::work::Pass;
 
 /// A value that may be in a register at the start of a block.
@@ -101,14 +101,14 @@ impl Walk<'_> {
             let reg = self.s.live.vregs[vreg as usize].reg;
             if reg != NO_REG {
                 live |= bit(reg);
-                self.st.key[usize::from(reg)] = self.after(vreg, key, start);
+                self.st.key[ix(reg)] = self.after(vreg, key, start);
             }
         }
         for reg in bits(self.st.occupied & !live) {
-            let vreg = self.st.val[usize::from(reg)];
+            let vreg = self.st.val[ix(reg)];
             match self.after(vreg, NEVER, start) {
                 NEVER => self.unbind(reg),
-                key => self.st.key[usize::from(reg)] = key,
+                key => self.st.key[ix(reg)] = key,
             }
         }
     }
@@ -220,7 +220,7 @@ impl Walk<'_> {
         }
         // Values that are only needed in the next iteration of a loop around.
         for reg in bits(self.st.occupied) {
-            let vreg = self.st.val[usize::from(reg)];
+            let vreg = self.st.val[ix(reg)];
             let info = &self.s.live.vregs[vreg as usize];
             if info.mark != block as u32 + 1 {
                 let mut key = self.after(vreg, NEVER, data.first);
@@ -516,7 +516,7 @@ impl Walk<'_> {
         if !back {
             let exp = self.exp.min(from_exp);
             for reg in bits(self.st.occupied & !self.st.valid) {
-                let vreg = self.st.val[usize::from(reg)];
+                let vreg = self.st.val[ix(reg)];
                 let info = self.s.live.vregs[vreg as usize];
                 if info.target != NO_REG
                     || info.flags & STORED != 0

@@ -40,6 +40,12 @@ pub(super) fn bits(mut mask: u32) -> impl Iterator<Item = u8> {
     })
 }
 
+/// A register as an index into arrays of 32.
+#[inline]
+pub(super) const fn ix(reg: u8) -> usize {
+    (reg & 31) as usize
+}
+
 /// The set of one register.
 pub(super) const fn bit(reg: u8) -> u32 {
     1 << reg
@@ -155,8 +161,8 @@ impl Walk<'_> {
     /// Makes `reg` the home of `vreg`.
     #[inline]
     pub(super) fn bind(&mut self, reg: u8, vreg: u32, key: u32, valid: bool) {
-        self.st.val[usize::from(reg)] = vreg;
-        self.st.key[usize::from(reg)] = key;
+        self.st.val[ix(reg)] = vreg;
+        self.st.key[ix(reg)] = key;
         self.st.occupied |= bit(reg);
         self.st.valid = self.st.valid & !bit(reg) | u32::from(valid) << reg;
         self.used_saved |= bit(reg) & self.env.callee_saved;
@@ -168,7 +174,7 @@ impl Walk<'_> {
     pub(super) fn unbind(&mut self, reg: u8) {
         debug_assert!(self.st.occupied & bit(reg) != 0);
         self.st.occupied &= !bit(reg);
-        let vreg = self.st.val[usize::from(reg)] as usize;
+        let vreg = self.st.val[ix(reg)] as usize;
         self.s.live.vregs[vreg].reg = NO_REG;
     }
 
@@ -176,7 +182,7 @@ impl Walk<'_> {
     #[inline]
     pub(super) fn is_valid(&self, reg: u8) -> bool {
         self.st.valid & bit(reg) != 0
-            || self.s.live.vregs[self.st.val[usize::from(reg)] as usize].flags & STORED != 0
+            || self.s.live.vregs[self.st.val[ix(reg)] as usize].flags & STORED != 0
     }
 
     /// Sees to it that the slot of `vreg`, now in `from`, is valid from here on.
@@ -203,7 +209,7 @@ impl Walk<'_> {
 
     /// Ends the home of the value in `reg`, which lives on in its slot.
     pub(super) fn evict(&mut self, reg: u8, from: Loc, at: u32) {
-        let vreg = self.st.val[usize::from(reg)];
+        let vreg = self.st.val[ix(reg)];
         if !self.is_valid(reg) {
             self.store(vreg, from, at);
         }
@@ -214,7 +220,7 @@ impl Walk<'_> {
     /// The register of `among`, all homes, whose value is needed last.
     pub(super) fn farthest(&self, among: u32, at: u32) -> Option<u8> {
         bits(among).max_by_key(|&reg| {
-            let key = self.st.key[usize::from(reg)];
+            let key = self.st.key[ix(reg)];
             // A value that needs no store may be half as far away.
             let distance = u64::from(key - at.min(key));
             (distance * if self.is_valid(reg) { 3 } else { 2 }, core::cmp::Reverse(reg))
@@ -327,7 +333,7 @@ impl Walk<'_> {
         let first = self.s.snaps.len() as u32;
         for reg in bits(self.st.occupied) {
             let valid = self.st.valid & bit(reg) != 0;
-            self.s.snaps.push((self.st.val[usize::from(reg)], reg, valid));
+            self.s.snaps.push((self.st.val[ix(reg)], reg, valid));
         }
         self.s.snap_at[block] = (first, self.s.snaps.len() as u32);
     }
@@ -335,7 +341,7 @@ impl Walk<'_> {
     /// Forgets all homes.
     pub(super) fn clear(&mut self) {
         for reg in bits(self.st.occupied) {
-            self.s.live.vregs[self.st.val[usize::from(reg)] as usize].reg = NO_REG;
+            self.s.live.vregs[self.st.val[ix(reg)] as usize].reg = NO_REG;
         }
         self.st.occupied = 0;
         self.st.valid = 0;
@@ -345,9 +351,12 @@ impl Walk<'_> {
     pub(super) fn restore(&mut self, block: usize) {
         self.clear();
         let (first, end) = self.s.snap_at[block];
-        for index in first..end {
-            let (vreg, reg, valid) = self.s.snaps[index as usize];
-            self.bind(reg, vreg, NEVER, valid);
+        let Scratch { snaps, live, .. } = &mut *self.s;
+        for &(vreg, reg, valid) in &snaps[first as usize..end as usize] {
+            self.st.val[ix(reg)] = vreg;
+            self.st.occupied |= bit(reg);
+            self.st.valid |= u32::from(valid) << (reg & 31);
+            live.vregs[vreg as usize].reg = reg;
         }
         self.work.charge(runwell_ir::work::Pass::Allocate, (end - first) as usize);
     }
