@@ -283,8 +283,7 @@ impl Walk<'_> {
         }
         // The nearest uses choose first.
         while leaving != 0 {
-            let reg =
-                bits(leaving).min_by_key(|&reg| self.st.key[ix(reg)]).unwrap_or_default();
+            let reg = bits(leaving).min_by_key(|&reg| self.st.key[ix(reg)]).unwrap_or_default();
             leaving &= !bit(reg);
             self.relocate(at, reg, fixed | barred | read, &mut source);
         }
@@ -294,7 +293,6 @@ impl Walk<'_> {
             if matches!(op.constraint(), Constraint::Fixed(_)) || self.locs[base + k] != Loc::NONE {
                 continue;
             }
-            let next = self.after(op.vreg.0, self.s.live.next[base + k], at);
             let reg = self.reg_of(op);
             if reg != NO_REG {
                 // Loaded for another operand of this instruction.
@@ -302,6 +300,9 @@ impl Walk<'_> {
             } else if op.constraint() == Constraint::Any {
                 self.set_slot(base + k, op);
             } else {
+                // The last operand with this value knows what comes after.
+                let last = ops.iter().rposition(|other| other.vreg == op.vreg).unwrap_or(k);
+                let next = self.after(op.vreg.0, self.s.live.next[base + last], at);
                 let lives = next != NEVER || op.is_late();
                 let off = if lives { barred } else { 0 };
                 let to = self.take_special(op.vreg.0, fixed | read | off, 0, at, &source);

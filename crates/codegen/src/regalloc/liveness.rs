@@ -142,7 +142,6 @@ pub(super) struct Liveness {
     lists: Vec<(u32, u32)>,
     list_at: Vec<(u32, u32)>,
     cur: Vec<Live>,
-    count: [usize; 2],
     inside: [u32; 2],
     inside_max: [u32; 2],
     loop_start: u32,
@@ -209,7 +208,6 @@ impl Liveness {
         self.list_at.clear();
         self.list_at.resize(code.blocks.len(), (0, 0));
         self.cur.clear();
-        self.count = [0; 2];
         self.inside = [0; 2];
         self.inside_max = [0; 2];
         self.loop_start = 0;
@@ -300,7 +298,6 @@ impl Liveness {
             while let Some(live) = self.cur.pop() {
                 self.vregs[live.vreg as usize].mark = 0;
             }
-            self.count = [0; 2];
             self.inside = [0; 2];
         }
         let loop_start =
@@ -377,57 +374,68 @@ impl Liveness {
             let inst = &code.insts[at as usize];
             let ops = code.operands(inst);
             let base = inst.first as usize;
+            let next = &mut self.next[base..base + ops.len()];
             let mut regs = 0u32;
-            let mut defs = 0;
-            for (k, op) in ops.iter().enumerate() {
-                if !op.is_def() {
-                    break;
+            let defs = ops.iter().take_while(|op| op.is_def()).count();
+            for (op, next) in ops[..defs].iter().zip(&mut *next) {
+                let info = &mut self.vregs[op.vreg.index()];
+                if info.mark != 0 {
+                    let index = info.mark as usize - 1;
+                    info.mark = 0;
+                    if info.def_at >= self.loop_start {
+                        self.inside[usize::from(info.class & 1)] -= 1;
+                    }
+                    let live = self.cur.swap_remove(index);
+                    info.cross = info.cross.saturating_add(self.calls - live.calls);
+                    if let Some(moved) = self.cur.get(index) {
+                        self.vregs[moved.vreg as usize].mark = index as u32 + 1;
+                    }
+                    *next = live.key;
                 }
-                defs = k + 1;
-                self.next[base + k] = self.remove(op.vreg.0);
                 if let Constraint::Fixed(reg) = op.constraint() {
                     regs |= 1 << reg.0;
                 }
             }
             if inst.clobbers != 0 {
                 let set = usize::from(inst.clobbers);
-                if !self.is_call[set] {
-                    regs |= code.clobber_sets[set].0;
-                    fixed |= regs;
-                } else if !data.cold {
+                regs |= code.clobber_sets[set].0;
+                if self.is_call[set] && !data.cold {
                     self.calls = self.calls.saturating_add(freq);
                     first_call = at;
-                    regs |= code.clobber_sets[set].0;
-                } else {
-                    regs |= code.clobber_sets[set].0;
-                }
-            } else {
-                fixed |= regs;
-            }
-            for (k, op) in ops.iter().enumerate().skip(defs) {
-                let mark = self.vregs[op.vreg.index()].mark;
-                if mark != 0 {
-                    self.next[base + k] = self.cur[mark as usize - 1].key;
                 }
             }
-            for op in &ops[defs..] {
-                self.touch(op.vreg.0, at, at);
+            // Of several uses of one value the last one knows what comes after the instruction.
+            for (op, next) in ops[defs..].iter().zip(&mut next[defs..]).rev() {
                 let info = &mut self.vregs[op.vreg.index()];
                 info.weight = info.weight.saturating_add(freq);
                 if let Constraint::Fixed(reg) = op.constraint() {
                     regs |= 1 << reg.0;
-                    if inst.clobbers == 0 {
-                        fixed |= 1 << reg.0;
-                    }
                     info.hint = reg.0;
+                }
+                if info.mark != 0 {
+                    if let Some(live) = self.cur.get_mut(info.mark as usize - 1) {
+                        *next = live.key;
+                        live.key = at;
+                    }
+                    continue;
+                }
+                self.cur.push(Live { vreg: op.vreg.0, key: at, calls: self.calls });
+                info.mark = self.cur.len() as u32;
+                info.end = info.end.max(at);
+                if info.def_at >= self.loop_start {
+                    let class = usize::from(info.class & 1);
+                    self.inside[class] += 1;
+                    self.inside_max[class] = self.inside_max[class].max(self.inside[class]);
                 }
             }
             for def in &ops[..defs] {
                 if let Constraint::Reuse(index) = def.constraint() {
-                    self.inherit_hint(def.vreg, ops[usize::from(index)].vreg, {
-                        self.next[base + usize::from(index)] == NEVER
-                    });
+                    let dies = self.next[base + usize::from(index)] == NEVER;
+                    self.inherit_hint(def.vreg, ops[usize::from(index)].vreg, dies);
                 }
+            }
+            if inst.clobbers == 0 || !self.is_call[usize::from(inst.clobbers)] {
+                fixed |= regs;
             }
             if regs != 0 {
                 self.events.push(Event { at, regs, cold: data.cold });
@@ -476,10 +484,10 @@ impl Liveness {
             let param = code.params[index as usize];
             self.param_key[index as usize] = self.remove(param.0);
         }
-        for class in 0..2 {
-            if self.count[class] > LIST_MAX {
+        if self.cur.len() > LIST_MAX {
+            work.charge(Pass::Liveness, 2 * self.cur.len());
+            for class in 0..2 {
                 self.shorten(class, data.loop_id.0);
-                work.charge(Pass::Liveness, self.cur.len());
             }
         }
         let first = self.lists.len() as u32;
@@ -532,6 +540,9 @@ impl Liveness {
         self.select.clear();
         self.select
             .extend(self.cur.iter().filter(|l| of_class(l, &self.vregs)).map(|l| (l.key, l.vreg)));
+        if self.select.len() <= LIST_MAX {
+            return;
+        }
         let (_, &mut bound, _) = self.select.select_nth_unstable(LIST_KEEP - 1);
         let root_end = self.loops.get(loop_id as usize).map_or(0, |info| info.root_end);
         let mut index = 0;
@@ -563,7 +574,6 @@ impl Liveness {
         info.mark = self.cur.len() as u32;
         info.end = info.end.max(at);
         let class = usize::from(info.class);
-        self.count[class] += 1;
         if info.def_at >= self.loop_start {
             self.inside[class] += 1;
             self.inside_max[class] = self.inside_max[class].max(self.inside[class]);
@@ -580,7 +590,6 @@ impl Liveness {
         let index = info.mark as usize - 1;
         info.mark = 0;
         let class = usize::from(info.class);
-        self.count[class] -= 1;
         if info.def_at >= self.loop_start {
             self.inside[class] -= 1;
         }
