@@ -194,8 +194,10 @@ impl Worker {
         let before = *self.translator.work();
         let func = self.translator.translate(&parsed.info, &parsed.validation, bytes, own)?;
         if options.verify {
-            runwell_ir::verify::verify(func)
-                .map_err(|message| Error::Bug { message: message.to_string(), func: Some(index) })?;
+            runwell_ir::verify::verify(func).map_err(|message| Error::Bug {
+                message: message.to_string(),
+                func: Some(index),
+            })?;
         }
         if !env.tail_calls_leave && leaves(func, env.imported_funcs) {
             return Err(Stop::Leaves);

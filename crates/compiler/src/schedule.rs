@@ -100,8 +100,16 @@ mod tests {
     #[test]
     fn order_does_not_depend_on_threads() {
         for jobs in 1..5 {
-            let (done, contexts) =
-                run(100, jobs, || 0usize, |sum, i| { *sum += i; Ok::<_, ()>(i * i) }).unwrap();
+            let (done, contexts) = run(
+                100,
+                jobs,
+                || 0usize,
+                |sum, i| {
+                    *sum += i;
+                    Ok::<_, ()>(i * i)
+                },
+            )
+            .unwrap();
             assert_eq!(done, (0..100).map(|i| i * i).collect::<Vec<_>>());
             assert_eq!(contexts.iter().sum::<usize>(), 99 * 100 / 2);
         }

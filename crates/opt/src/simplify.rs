@@ -145,9 +145,7 @@ pub(crate) fn unary(func: &Function, op: Op, ty: Type, a: Value) -> Step {
         (Op::FNeg, Op::FNeg) => Step::Value(inner.va()),
         (Op::FAbs, Op::FAbs) => Step::Value(a),
         (Op::FAbs, Op::FNeg) => Step::Unary(Op::FAbs, ty, inner.va()),
-        (Op::Bitcast, Op::Bitcast) if func.value_type(inner.va()) == ty => {
-            Step::Value(inner.va())
-        }
+        (Op::Bitcast, Op::Bitcast) if func.value_type(inner.va()) == ty => Step::Value(inner.va()),
         _ => Step::Keep,
     }
 }

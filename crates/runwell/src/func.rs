@@ -7,7 +7,9 @@ use crate::instance::{Instance, type_of};
 use crate::registry::TypeId;
 use crate::store::{StoreId, StoreInner, StoreOpaque, StorePtr};
 use crate::transfer::Transfer;
-use crate::typed::{TypedFunc, WasmParams, WasmResults, WasmRet, WasmTy, for_each_tuple, func_type};
+use crate::typed::{
+    TypedFunc, WasmParams, WasmResults, WasmRet, WasmTy, for_each_tuple, func_type,
+};
 use crate::types::FuncType;
 use crate::value::Val;
 use crate::{Engine, Error, Result};
@@ -29,8 +31,10 @@ unsafe impl Send for Func {}
 // SAFETY: as above.
 unsafe impl Sync for Func {}
 
-const EMPTY: RegFile =
-    RegFile { float: [0; runwell_abi::call::FLOAT_ARGS], int: [0; runwell_abi::call::INT_ARGS.len()] };
+const EMPTY: RegFile = RegFile {
+    float: [0; runwell_abi::call::FLOAT_ARGS],
+    int: [0; runwell_abi::call::INT_ARGS.len()],
+};
 
 impl Func {
     /// # Safety

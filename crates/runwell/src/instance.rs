@@ -115,9 +115,7 @@ impl Instance {
         let state = self.state(store);
         let exports = state.module.info.exports.iter();
         exports
-            .map(|export| {
-                (export.name.to_string(), state.export(store, export.kind, export.index))
-            })
+            .map(|export| (export.name.to_string(), state.export(store, export.kind, export.index)))
             .collect()
     }
 
@@ -152,8 +150,9 @@ impl Instance {
             .get_export(store.as_context_mut(), name)
             .and_then(Extern::into_func)
             .ok_or_else(|| Error::msg(format!("failed to find function export `{name}`")))?;
-        func.typed::<Params, Results>(store.as_context())
-            .map_err(|error| error.context(format!("failed to convert function `{name}` to given type")))
+        func.typed::<Params, Results>(store.as_context()).map_err(|error| {
+            error.context(format!("failed to convert function `{name}` to given type"))
+        })
     }
 
     /// The exported memory called `name`.
@@ -287,8 +286,7 @@ fn check_imports(store: &StoreOpaque, module: &Module, imports: &[Extern]) -> Re
                     || of.is64 != wanted.is_64()
                     || !limits_fit(raw.len(), of.max, wanted.minimum(), wanted.maximum())
                 {
-                    let found =
-                        crate::TableType::raw(*element, raw.len(), of.max, of.is64);
+                    let found = crate::TableType::raw(*element, raw.len(), of.max, of.is64);
                     return refuse(ExternType::Table(found), &import);
                 }
                 imported.tables.push(index);

@@ -77,7 +77,9 @@ impl StoreLimits {
     fn allow(&self, what: &str, desired: usize, limit: Option<usize>) -> Result<bool> {
         let allow = limit.is_none_or(|limit| desired <= limit);
         if !allow && self.trap_on_grow_failure {
-            return Err(crate::Error::msg(format!("forcing trap when growing {what} to {desired}")));
+            return Err(crate::Error::msg(format!(
+                "forcing trap when growing {what} to {desired}"
+            )));
         }
         Ok(allow)
     }

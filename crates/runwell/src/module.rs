@@ -165,7 +165,9 @@ impl Module {
         let data = info
             .data
             .iter()
-            .map(|segment| Arc::from(&bytes[segment.bytes.start as usize..segment.bytes.end as usize]))
+            .map(|segment| {
+                Arc::from(&bytes[segment.bytes.start as usize..segment.bytes.end as usize])
+            })
             .collect();
         let symbols = Arc::new(Symbols::new(&info, bytes));
         let starts = image.funcs.iter().map(|func| func.start).collect();

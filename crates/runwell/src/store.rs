@@ -226,18 +226,12 @@ impl StoreOpaque {
             )));
         }
         let raw = runwell_vm::TableType { min: ty.minimum(), max: ty.maximum(), is64: ty.is_64() };
-        let table =
-            runwell_vm::Table::new(raw, init, runwell_vm::table::DEFAULT_QUOTA_ELEMENTS)?;
+        let table = runwell_vm::Table::new(raw, init, runwell_vm::table::DEFAULT_QUOTA_ELEMENTS)?;
         self.tables.push(StoreTable { raw: Owned::new(table), element: ty.element() });
         Ok(self.tables.len() as u32 - 1)
     }
 
-    pub(crate) fn grow_table(
-        &mut self,
-        index: u32,
-        delta: u64,
-        init: u64,
-    ) -> Result<Option<u64>> {
+    pub(crate) fn grow_table(&mut self, index: u32, delta: u64, init: u64) -> Result<Option<u64>> {
         let table = &self.tables[index as usize].raw;
         let (current, maximum) = (table.len(), table.ty().max);
         if !self.ask(Question::table(current, current.saturating_add(delta), maximum))? {

@@ -105,13 +105,7 @@ impl Table {
     ///
     /// # Errors
     /// When they are not inside of it, nothing is set then, or `value` is of another type.
-    pub fn fill(
-        &self,
-        mut store: impl AsContextMut,
-        dst: u64,
-        value: Ref,
-        len: u64,
-    ) -> Result<()> {
+    pub fn fill(&self, mut store: impl AsContextMut, dst: u64, value: Ref, len: u64) -> Result<()> {
         let mut store = store.as_context_mut();
         let store = store.opaque();
         let raw = self.raw(store);

@@ -301,11 +301,7 @@ pub struct MemoryType {
 impl MemoryType {
     /// A memory type with 32-bit addresses; sizes in pages of 64 KiB.
     pub fn new(minimum: u32, maximum: Option<u32>) -> MemoryType {
-        MemoryType {
-            minimum: u64::from(minimum),
-            maximum: maximum.map(u64::from),
-            memory64: false,
-        }
+        MemoryType { minimum: u64::from(minimum), maximum: maximum.map(u64::from), memory64: false }
     }
 
     /// A memory type with 64-bit addresses; sizes in pages of 64 KiB.

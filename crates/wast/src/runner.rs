@@ -4,6 +4,7 @@ use crate::report::{Failure, Report};
 use crate::{spectest, values};
 use runwell::{CompileError, Engine, Error, Extern, Instance, Linker, Module, Store, Val};
 use std::collections::BTreeMap;
+use wast::lexer::Lexer;
 use wast::parser::{self, ParseBuffer};
 use wast::token::{Id, Span};
 use wast::{QuoteWat, Wast, WastDirective, WastExecute, WastInvoke, Wat};
@@ -56,7 +57,10 @@ fn stop(error: &Error) -> Stop {
 /// # Errors
 /// When the text is not a script.
 pub fn run(engine: &Engine, text: &str) -> Result<Report, Error> {
-    let buffer = ParseBuffer::new(text)?;
+    let mut lexer = Lexer::new(text);
+    // Scripts test names with such characters on purpose.
+    lexer.allow_confusing_unicode(true);
+    let buffer = ParseBuffer::new_with_lexer(lexer)?;
     let script = parser::parse::<Wast<'_>>(&buffer)?;
     let mut runner = Runner::new(engine)?;
     let mut report = Report::default();
@@ -99,8 +103,6 @@ impl Runner {
         let mut linker = Linker::new(engine);
         linker.allow_shadowing(true);
         spectest::define(&mut linker, &mut store)?;
-        // Shared memories belong to a proposal of their own.
-        let missing = BTreeMap::new();
         Ok(Runner {
             store,
             linker,
@@ -108,7 +110,7 @@ impl Runner {
             instances: BTreeMap::new(),
             modules: BTreeMap::new(),
             last_module: None,
-            missing,
+            missing: BTreeMap::new(),
         })
     }
 
