@@ -1,2 +1,32 @@
 //! The `runwell` command.
-fn main() {}
+//!
+//! Exit codes: the guest's own, 0 when all went well, and otherwise those of [`fail::Code`]. An error
+//! is one line on standard error that says what was wrong, where, and what to do; a trap adds the
+//! guest's backtrace.
+
+#![forbid(unsafe_code)]
+
+mod args;
+mod compile;
+mod fail;
+mod inspect;
+mod load;
+mod run;
+mod values;
+mod wast;
+
+use args::{Command, Options};
+use clap::Parser;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let options = Options::parse_from(args::with_default_command(std::env::args_os()));
+    let outcome = match options.command {
+        Command::Run(options) => run::run(&options),
+        Command::Compile(options) => compile::compile(&options),
+        Command::Validate(options) => compile::validate(&options),
+        Command::Wast(options) => wast::wast(&options),
+        Command::Inspect(options) => inspect::inspect(&options),
+    };
+    outcome.unwrap_or_else(|error| fail::report(&error))
+}

@@ -75,7 +75,27 @@ pub use types::{
 };
 pub use value::{Ref, V128, Val};
 
-/// Inspection of the compiler's work on a module, for tools.
+/// What the compiler makes of a function, for tools.
 pub mod inspect {
-    pub use runwell_compiler::{Inspection, Section};
+    pub use runwell_compiler::{Inspection, Section, Which};
+
+    /// Compiles one function of a module in the binary form and describes each stage.
+    ///
+    /// # Errors
+    /// When there is no such function or it is imported, and as for [`crate::Module::from_binary`].
+    pub fn inspect(
+        engine: &crate::Engine,
+        bytes: &[u8],
+        which: Which<'_>,
+    ) -> crate::Result<Inspection> {
+        Ok(runwell_compiler::inspect(bytes, which, &engine.compile_options())?)
+    }
+}
+
+/// The binary form of a module in the text form; binary modules are passed through.
+///
+/// # Errors
+/// When it is neither, with line, column and `path`.
+pub fn text_to_binary(bytes: &[u8], path: Option<&std::path::Path>) -> Result<Vec<u8>> {
+    Ok(module::binary(bytes, path)?.into_owned())
 }

@@ -110,7 +110,7 @@ impl Symbols {
 }
 
 /// The binary form of `bytes`, which may be in the text form.
-fn binary<'a>(bytes: &'a [u8], path: Option<&Path>) -> Result<Cow<'a, [u8]>> {
+pub(crate) fn binary<'a>(bytes: &'a [u8], path: Option<&Path>) -> Result<Cow<'a, [u8]>> {
     wat::parse_bytes(bytes).map_err(|mut error| {
         if let Some(path) = path {
             error.set_path(path);

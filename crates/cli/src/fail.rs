@@ -1,0 +1,93 @@
+//! How the command ends when something went wrong.
+
+use runwell::{CompileError, Error, Trap, WasmBacktrace};
+use std::fmt;
+use std::path::Path;
+use std::process::ExitCode;
+
+/// Exit codes besides the guest's own.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub(crate) enum Code {
+    /// The command line is wrong.
+    Usage = 2,
+    /// The input is not a valid module.
+    Invalid = 3,
+    /// The module is valid, but uses what is not implemented or exceeds a limit.
+    Unsupported = 4,
+    /// Imports are missing or of another type, or instantiation failed.
+    Link = 5,
+    /// runwell is at fault.
+    Bug = 70,
+    /// A file cannot be read or output not be written.
+    Io = 74,
+    /// The guest trapped.
+    Trap = 134,
+}
+
+/// An error whose exit code is known.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    code: Code,
+    message: String,
+}
+
+impl Failure {
+    pub(crate) fn new(code: Code, message: impl Into<String>) -> Error {
+        Error::new(Failure { code, message: message.into() })
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Failure {}
+
+/// Says which file an error of the compiler is about, and what to do.
+pub(crate) fn in_file(error: Error, file: &Path) -> Error {
+    let file = file.display();
+    let Some(compile) = error.downcast_ref::<CompileError>() else {
+        return error.context(format!("{file}"));
+    };
+    let (code, hint) = match compile {
+        CompileError::Invalid { .. } => (Code::Invalid, ""),
+        CompileError::Unsupported { .. } => {
+            (Code::Unsupported, "; build the program without this feature")
+        }
+        CompileError::Component => {
+            (Code::Unsupported, "; extract or build the core module instead")
+        }
+        CompileError::Limit { .. } | CompileError::Unrepresentable { .. } => {
+            (Code::Unsupported, "; split the module or the function")
+        }
+        CompileError::Bug { .. } => (Code::Bug, "; please report it with the module"),
+    };
+    Failure::new(code, format!("{file}: {compile}{hint}"))
+}
+
+/// Prints an error and gives the exit code.
+pub(crate) fn report(error: &Error) -> ExitCode {
+    let code = if let Some(failure) = error.downcast_ref::<Failure>() {
+        failure.code
+    } else if error.downcast_ref::<Trap>().is_some()
+        || error.downcast_ref::<WasmBacktrace>().is_some()
+    {
+        Code::Trap
+    } else if error.downcast_ref::<std::io::Error>().is_some() {
+        Code::Io
+    } else {
+        Code::Link
+    };
+    if code == Code::Trap {
+        let cause = error.root_cause();
+        eprintln!("error: {cause}");
+        if let Some(backtrace) = error.downcast_ref::<WasmBacktrace>() {
+            eprintln!("{backtrace}");
+        }
+    } else {
+        eprintln!("error: {error:#}");
+    }
+    ExitCode::from(code as u8)
+}

@@ -1,0 +1,26 @@
+//! `runwell inspect`.
+
+use crate::args::Inspect;
+use crate::compile::print;
+use crate::fail::in_file;
+use crate::load;
+use runwell::Result;
+use runwell::inspect::Which;
+use std::process::ExitCode;
+
+pub(crate) fn inspect(options: &Inspect) -> Result<ExitCode> {
+    let engine = load::engine(&options.compiler, |_| {})?;
+    let bytes = load::binary(&options.file)?;
+    let which = match options.func.parse() {
+        Ok(index) => Which::Index(index),
+        Err(_) => Which::Name(&options.func),
+    };
+    let inspection = runwell::inspect::inspect(&engine, &bytes, which)
+        .map_err(|error| in_file(error, &options.file))?;
+    let name = inspection.name.map_or_else(String::new, |name| format!(" ({name})"));
+    print(&format!("function {}{name}\n", inspection.func))?;
+    for section in inspection.sections {
+        print(&format!("\n== {} ==\n{}", section.title, section.text))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,184 @@
+//! `runwell run`.
+
+use crate::args::{Run, Source, Stats};
+use crate::fail::{Code, Failure};
+use crate::{load, values};
+use runwell::{Engine, Func, Linker, Module, Result, Store, Val};
+use runwell_wasi::{I32Exit, WasiCtx, WasiCtxBuilder};
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+pub(crate) fn run(options: &Run) -> Result<ExitCode> {
+    let engine = load::engine(&options.compiler, |config| {
+        if let Some(bytes) = options.max_wasm_stack {
+            config.max_wasm_stack(bytes);
+        }
+    })?;
+    let start = Instant::now();
+    let module = load::module(&engine, &options.file)?;
+    let compiled = start.elapsed();
+    let mut store = Store::new(&engine, context(options)?);
+    let mut linker = Linker::new(&engine);
+    runwell_wasi::add_to_linker(&mut linker, |ctx| ctx)?;
+    for preload in &options.preload {
+        preloaded(&engine, &mut linker, &mut store, preload)?;
+    }
+    let start = Instant::now();
+    let outcome = execute(options, &module, &linker, &mut store);
+    if let Some(format) = options.stats {
+        print_times(format, compiled, start.elapsed(), &module);
+    }
+    match outcome {
+        Ok(()) => Ok(ExitCode::SUCCESS),
+        Err(error) => match error.downcast_ref::<I32Exit>() {
+            Some(I32Exit(code)) => Ok(ExitCode::from(*code as u8)),
+            None => Err(error),
+        },
+    }
+}
+
+fn preloaded(
+    engine: &Engine,
+    linker: &mut Linker<WasiCtx>,
+    store: &mut Store<WasiCtx>,
+    preload: &str,
+) -> Result<()> {
+    let Some((name, file)) = preload.split_once('=') else {
+        let message = format!("--preload {preload}: expected NAME=FILE");
+        return Err(Failure::new(Code::Usage, message));
+    };
+    let module = load::module(engine, Path::new(file))?;
+    linker.module(store, name, &module)?;
+    Ok(())
+}
+
+fn context(options: &Run) -> Result<WasiCtx> {
+    let mut builder = WasiCtxBuilder::new();
+    builder.inherit_stdio();
+    let argv0 = match &options.argv0 {
+        Some(name) => name.clone(),
+        None => options
+            .file
+            .file_name()
+            .map_or_else(String::new, |name| name.to_string_lossy().into_owned()),
+    };
+    builder.arg(&argv0);
+    if options.invoke.is_none() {
+        for arg in &options.args {
+            builder.arg(arg);
+        }
+    }
+    if options.inherit_env || options.real {
+        builder.inherit_env();
+    }
+    for setting in &options.env {
+        match setting.split_once('=') {
+            Some((name, value)) => {
+                builder.env(name, value);
+            }
+            None => match std::env::var(setting) {
+                Ok(value) => {
+                    builder.env(setting, &value);
+                }
+                Err(error) => {
+                    let message = format!("--env {setting}: {error}; give a value with NAME=VALUE");
+                    return Err(Failure::new(Code::Usage, message));
+                }
+            },
+        }
+    }
+    if options.clock == Source::Real || options.real {
+        builder.real_clock();
+    }
+    if options.random == Source::Real || options.real {
+        builder.real_random();
+    }
+    for dir in &options.dirs {
+        let (host, guest) = dir.split_once("::").unwrap_or((dir, dir));
+        builder.preopened_dir(host, guest).map_err(|error| {
+            Failure::new(Code::Io, format!("--dir {dir}: cannot open `{host}`: {error}"))
+        })?;
+    }
+    Ok(builder.build())
+}
+
+fn execute(
+    options: &Run,
+    module: &Module,
+    linker: &Linker<WasiCtx>,
+    store: &mut Store<WasiCtx>,
+) -> Result<()> {
+    let instance = linker
+        .instantiate(&mut *store, module)
+        .map_err(|error| with_file(error, &options.file))?;
+    let Some(name) = &options.invoke else {
+        let start = instance.get_func(&mut *store, "_start");
+        // Without a start of its own, a module has done all it does once it is instantiated.
+        return match start {
+            Some(start) => start.typed::<(), ()>(&*store)?.call(store, ()),
+            None => Ok(()),
+        };
+    };
+    if let Some(initialize) = instance.get_func(&mut *store, "_initialize") {
+        initialize.typed::<(), ()>(&*store)?.call(&mut *store, ())?;
+    }
+    let Some(func) = instance.get_func(&mut *store, name) else {
+        let names: Vec<&str> = module
+            .exports()
+            .filter(|export| export.ty().func().is_some())
+            .map(|export| export.name())
+            .collect();
+        let message = format!(
+            "{}: there is no exported function `{name}`; there are: {}",
+            options.file.display(),
+            if names.is_empty() { "none".to_string() } else { names.join(", ") }
+        );
+        return Err(Failure::new(Code::Usage, message));
+    };
+    invoke(func, &options.args, store)
+}
+
+fn invoke(func: Func, args: &[String], store: &mut Store<WasiCtx>) -> Result<()> {
+    let ty = func.ty(&*store);
+    if ty.params().len() != args.len() {
+        let message = format!("the function takes {ty}, but {} arguments are given", args.len());
+        return Err(Failure::new(Code::Usage, message));
+    }
+    let params = args
+        .iter()
+        .zip(ty.params())
+        .map(|(text, ty)| values::parse(text, ty))
+        .collect::<Result<Vec<Val>>>()?;
+    let mut results: Vec<Val> = ty.results().map(Val::default_for_ty).collect();
+    func.call(store, &params, &mut results)?;
+    for result in &results {
+        crate::compile::print(&format!("{}\n", values::show(result)))?;
+    }
+    Ok(())
+}
+
+fn with_file(error: runwell::Error, file: &Path) -> runwell::Error {
+    let stops_guest = error.downcast_ref::<runwell::Trap>().is_some()
+        || error.downcast_ref::<I32Exit>().is_some()
+        || error.downcast_ref::<runwell::WasmBacktrace>().is_some();
+    if stops_guest {
+        return error;
+    }
+    Failure::new(Code::Link, format!("{}: {error:#}", file.display()))
+}
+
+fn print_times(format: Stats, compile: Duration, run: Duration, module: &Module) {
+    let (compile, run) = (compile.as_secs_f64(), run.as_secs_f64());
+    let code_bytes = module.report().code_bytes;
+    match format {
+        Stats::Json => eprintln!(
+            "{{\"compile_seconds\":{compile:.9},\"run_seconds\":{run:.9},\"code_bytes\":{code_bytes}}}"
+        ),
+        Stats::Text => eprintln!(
+            "compiled in {:.3} ms ({code_bytes} bytes of machine code), ran {:.3} ms",
+            compile * 1e3,
+            run * 1e3
+        ),
+    }
+}
