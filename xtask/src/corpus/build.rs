@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use super::dir;
 use super::programs::{Mapped, Program, Run};
 use super::stamp::{self, Stamp};
+use super::strip;
 use super::toolchain::{Sources, Zig};
 use crate::process::{finish, output, read, write};
 use crate::{Result, root};
@@ -62,7 +63,6 @@ const WASI: &[&str] = &[
     "-lwasi-emulated-getpid",
     "-lwasi-emulated-mman",
     "-Wl,-z,stack-size=8388608",
-    "-Wl,--strip-debug",
 ];
 
 /// Where a build of a program is.
@@ -128,6 +128,10 @@ pub(crate) fn build(program: &Program, kind: Kind, zig: &Zig, sources: &Sources)
     command.args(program.files(package)?).args(&flags).arg("-o").arg(&out);
     output(&what, &mut command)
         .map_err(|e| format!("{e}\nagain: cargo xtask corpus {}", program.name))?;
+    if kind != Kind::Native {
+        // The compiler's own option would take the names of functions too.
+        write(&out, &strip::debug(&read(&out)?).map_err(|e| format!("{what}: {e}"))?)?;
+    }
     println!("corpus: {what}, {:.1} s", started.elapsed().as_secs_f64());
     stamp::set(&out, &stamp)
 }

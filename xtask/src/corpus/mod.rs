@@ -20,6 +20,7 @@ pub(crate) mod manifest;
 mod programs;
 mod published;
 mod stamp;
+mod strip;
 mod toolchain;
 
 use std::path::PathBuf;

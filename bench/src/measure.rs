@@ -1,0 +1,339 @@
+//! One process for each measurement, engines interleaved, several rounds.
+
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::str::FromStr;
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail};
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::Options;
+use crate::corpus::{self, Run};
+
+/// What is measured.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Engine {
+    Runwell,
+    Cranelift,
+    Winch,
+    Wasmi,
+    Native,
+}
+
+impl Engine {
+    pub const ALL: [Engine; 5] =
+        [Engine::Runwell, Engine::Cranelift, Engine::Winch, Engine::Wasmi, Engine::Native];
+
+    /// Its name on the command line and in tables.
+    pub fn name(self) -> &'static str {
+        match self {
+            Engine::Runwell => "runwell",
+            Engine::Cranelift => "cranelift",
+            Engine::Winch => "winch",
+            Engine::Wasmi => "wasmi",
+            Engine::Native => "native",
+        }
+    }
+}
+
+impl FromStr for Engine {
+    type Err = anyhow::Error;
+
+    fn from_str(name: &str) -> Result<Engine> {
+        Engine::ALL
+            .into_iter()
+            .find(|engine| engine.name() == name)
+            .with_context(|| format!("no engine `{name}`"))
+    }
+}
+
+/// The figures of one process.
+#[derive(Clone, Copy, Default, Debug, Serialize)]
+pub struct Sample {
+    pub wall: f64,
+    pub cpu: f64,
+    /// Peak memory of the process in bytes.
+    pub peak: u64,
+    pub code: Option<u64>,
+}
+
+impl Sample {
+    /// The time that the options ask for.
+    pub fn time(&self, cpu: bool) -> f64 {
+        if cpu { self.cpu } else { self.wall }
+    }
+}
+
+/// All that was measured of one program with one engine.
+#[derive(Clone, Debug, Serialize)]
+pub struct Cell {
+    pub engine: Engine,
+    pub samples: Vec<Sample>,
+    /// Why there are none.
+    pub failure: Option<String>,
+}
+
+impl Cell {
+    /// The smallest of a figure over the samples.
+    pub fn min(&self, figure: impl Fn(&Sample) -> f64) -> Option<f64> {
+        self.samples.iter().map(figure).min_by(f64::total_cmp)
+    }
+
+    /// The median of a figure over the samples.
+    pub fn median(&self, figure: impl Fn(&Sample) -> f64) -> Option<f64> {
+        let mut all: Vec<f64> = self.samples.iter().map(figure).collect();
+        all.sort_by(f64::total_cmp);
+        all.get(all.len() / 2).copied()
+    }
+}
+
+/// A program's line of the table.
+#[derive(Debug, Serialize)]
+pub struct Row {
+    pub name: String,
+    /// Size of the module.
+    pub bytes: u64,
+    pub cells: Vec<Cell>,
+}
+
+impl Row {
+    /// What was measured with an engine.
+    pub fn cell(&self, engine: Engine) -> Option<&Cell> {
+        self.cells.iter().find(|cell| cell.engine == engine)
+    }
+}
+
+/// What a process left behind.
+pub struct Process {
+    pub stdout: Vec<u8>,
+    pub stderr: Vec<u8>,
+    pub code: i32,
+    pub wall: f64,
+    pub cpu: f64,
+    pub peak: u64,
+}
+
+/// Runs a process to its end.
+///
+/// # Errors
+/// When it cannot be started.
+pub fn process(command: &mut Command) -> Result<Process> {
+    let started = Instant::now();
+    let mut child = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .with_context(|| format!("cannot start {:?}", command.get_program()))?;
+    let (mut out, mut err) = (child.stdout.take(), child.stderr.take());
+    let reader = std::thread::spawn(move || {
+        let mut bytes = Vec::new();
+        err.as_mut().map(|pipe| pipe.read_to_end(&mut bytes));
+        bytes
+    });
+    let mut stdout = Vec::new();
+    out.as_mut().map(|pipe| pipe.read_to_end(&mut stdout)).transpose()?;
+    let stderr = reader.join().unwrap_or_default();
+    let mut status = 0;
+    // SAFETY: rusage is plain numbers, for which zeroes are a value; the call fills both.
+    let usage = unsafe {
+        let mut usage: libc::rusage = std::mem::zeroed();
+        if libc::wait4(child.id() as libc::pid_t, &mut status, 0, &mut usage) < 0 {
+            bail!("cannot wait: {}", std::io::Error::last_os_error());
+        }
+        usage
+    };
+    let seconds = |time: libc::timeval| time.tv_sec as f64 + time.tv_usec as f64 * 1e-6;
+    let code = if libc::WIFEXITED(status) {
+        libc::WEXITSTATUS(status)
+    } else {
+        128 + libc::WTERMSIG(status)
+    };
+    Ok(Process {
+        stdout,
+        stderr,
+        code,
+        wall: started.elapsed().as_secs_f64(),
+        cpu: seconds(usage.ru_utime) + seconds(usage.ru_stime),
+        peak: usage.ru_maxrss as u64 * 1024,
+    })
+}
+
+/// The command that starts an engine, but for the native build's.
+///
+/// # Errors
+/// When this program does not know where it is.
+pub fn engine(options: &Options, engine: Engine) -> Result<Command> {
+    if engine == Engine::Runwell {
+        return Ok(Command::new(&options.runwell));
+    }
+    let mut command = Command::new(std::env::current_exe()?);
+    command.args(["peer", engine.name()]);
+    Ok(command)
+}
+
+/// A module with nothing in it: what a process costs before it compiles anything.
+fn empty() -> Result<PathBuf> {
+    let path = corpus::root().join("target/bench/empty.wasm");
+    std::fs::create_dir_all(corpus::root().join("target/bench"))?;
+    std::fs::write(&path, b"\0asm\x01\0\0\0")?;
+    Ok(path)
+}
+
+/// The last line that is a JSON object.
+fn json(text: &[u8]) -> Option<Value> {
+    let text = String::from_utf8_lossy(text);
+    // An object may span lines; a line that is one by itself comes first.
+    text.lines()
+        .rev()
+        .find_map(|line| serde_json::from_str(line).ok().filter(Value::is_object))
+        .or_else(|| serde_json::from_str(&text).ok().filter(Value::is_object))
+}
+
+fn number(value: &Option<Value>, key: &str) -> Option<f64> {
+    value.as_ref()?.get(key)?.as_f64()
+}
+
+/// Compiles one module once.
+fn compile_once(options: &Options, which: Engine, file: &Path) -> Result<Sample> {
+    let mut command = engine(options, which)?;
+    command.arg("compile").arg(file).arg("--stats=json").args(["--jobs", "1"]);
+    let done = process(&mut command)?;
+    if done.code != 0 {
+        bail!("{}", first_line(&done.stderr));
+    }
+    let stats = json(&done.stdout).or_else(|| json(&done.stderr));
+    Ok(Sample {
+        wall: number(&stats, "seconds").unwrap_or(done.wall),
+        cpu: number(&stats, "cpu_seconds").or(number(&stats, "seconds")).unwrap_or(done.cpu),
+        peak: done.peak,
+        code: number(&stats, "code_bytes").map(|bytes| bytes as u64),
+    })
+}
+
+/// The first line that says what went wrong; a list of causes follows it where there is one.
+fn first_line(stderr: &[u8]) -> String {
+    let text = String::from_utf8_lossy(stderr);
+    let line = text.lines().find(|line| !line.trim().is_empty()).unwrap_or("no message");
+    line.chars().take(160).collect()
+}
+
+/// Measures how modules compile, with every engine but the native one.
+///
+/// # Errors
+/// When there is no corpus, or a process cannot be started.
+pub fn compile(options: &Options) -> Result<Vec<Row>> {
+    let engines: Vec<Engine> =
+        options.engines.iter().copied().filter(|&e| e != Engine::Native).collect();
+    let empty = empty()?;
+    let mut rows = vec![Row { name: "(empty)".into(), bytes: 8, cells: cells(&engines) }];
+    let mut files = vec![empty];
+    for module in corpus::modules(&options.variant, &options.filter)? {
+        let bytes = std::fs::metadata(&module.path)?.len();
+        rows.push(Row { name: module.name, bytes, cells: cells(&engines) });
+        files.push(module.path);
+    }
+    for round in 0..options.runs {
+        for (row, file) in rows.iter_mut().zip(&files) {
+            for cell in row.cells.iter_mut().filter(|cell| cell.failure.is_none()) {
+                match compile_once(options, cell.engine, file) {
+                    Ok(sample) => cell.samples.push(sample),
+                    Err(error) => cell.failure = Some(format!("{error:#}")),
+                }
+            }
+            progress(options, round, row);
+        }
+    }
+    Ok(rows)
+}
+
+/// Runs one program once and checks what it prints.
+fn run_once(options: &Options, which: Engine, run: &Run) -> Result<Sample> {
+    let scratch = corpus::root().join("target/bench/scratch").join(which.name());
+    std::fs::create_dir_all(&scratch)?;
+    let dir = match run.mapped.as_str() {
+        "-" => None,
+        "scratch" => Some(scratch.to_string_lossy().into_owned()),
+        host => Some(host.to_owned()),
+    };
+    let mut command;
+    if which == Engine::Native {
+        command = Command::new(&run.native);
+        dir.iter().for_each(|dir| _ = command.current_dir(dir));
+    } else {
+        command = engine(options, which)?;
+        command.args(["run", "--stats=json"]);
+        dir.iter().for_each(|dir| _ = command.arg("--dir").arg(format!("{dir}::/")));
+        command.arg(&run.wasm);
+    }
+    command.args(&run.args);
+    let done = process(&mut command)?;
+    if done.code != run.code {
+        bail!("exit code {}, expected {}: {}", done.code, run.code, first_line(&done.stderr));
+    }
+    if done.stdout != std::fs::read(&run.expect)? {
+        bail!("wrong output");
+    }
+    if which == Engine::Native {
+        return Ok(Sample { wall: done.wall, cpu: done.cpu, peak: done.peak, code: None });
+    }
+    let stats = json(&done.stderr);
+    let wall = number(&stats, "run_seconds")
+        .with_context(|| format!("{} said no run_seconds", which.name()))?;
+    let cpu = number(&stats, "run_cpu_seconds").unwrap_or(wall);
+    Ok(Sample { wall, cpu, peak: done.peak, code: None })
+}
+
+/// Measures how programs run.
+///
+/// # Errors
+/// When there is no corpus, or a process cannot be started.
+pub fn run(options: &Options) -> Result<Vec<Row>> {
+    let runs = corpus::runs(&options.variant, &options.filter)?;
+    let mut rows = Vec::new();
+    for run in &runs {
+        let bytes = std::fs::metadata(&run.wasm)?.len();
+        rows.push(Row { name: run.name.clone(), bytes, cells: cells(&options.engines) });
+    }
+    for round in 0..options.runs {
+        for (row, run) in rows.iter_mut().zip(&runs) {
+            for cell in row.cells.iter_mut().filter(|cell| cell.failure.is_none()) {
+                // One run of an interpreter tells enough: it takes as long as ten of the others.
+                if cell.engine == Engine::Wasmi && round > 0 {
+                    continue;
+                }
+                match run_once(options, cell.engine, run) {
+                    Ok(sample) => cell.samples.push(sample),
+                    Err(error) => cell.failure = Some(format!("{error:#}")),
+                }
+            }
+            progress(options, round, row);
+        }
+    }
+    Ok(rows)
+}
+
+fn cells(engines: &[Engine]) -> Vec<Cell> {
+    engines.iter().map(|&engine| Cell { engine, samples: vec![], failure: None }).collect()
+}
+
+/// One line a program and round on standard error.
+fn progress(options: &Options, round: usize, row: &Row) {
+    let mut line = format!("[{}/{}] {:<22}", round + 1, options.runs, row.name);
+    for cell in &row.cells {
+        let last = cell.samples.last().map(|sample| sample.time(options.cpu));
+        match (&cell.failure, last) {
+            (None, Some(seconds)) => line += &format!(" {} {seconds:.4}", cell.engine.name()),
+            (Some(failure), _) if round == 0 => {
+                line += &format!(" {} FAILED ({failure})", cell.engine.name());
+            }
+            _ => line += &format!(" {} -", cell.engine.name()),
+        }
+    }
+    // Losing a progress line is nothing to stop for.
+    let _ = writeln!(std::io::stderr(), "{line}");
+}
