@@ -223,6 +223,8 @@ pub struct Lower<'a> {
     loop_first: u32,
     /// Wasm offset that instructions get.
     src: u32,
+    /// True while the tile repeats work that others may ask for as well: nothing is folded then.
+    shared: bool,
     bug: Option<&'static str>,
 }
 
@@ -261,6 +263,7 @@ pub fn lower<M: Machine>(
         block_first: 0,
         loop_first: 0,
         src: 0,
+        shared: false,
         bug: None,
     };
     for number in (0..func.blocks.len()).rev() {
@@ -342,6 +345,7 @@ impl Lower<'_> {
     }
 
     fn end_tile(&mut self) {
+        self.shared = false;
         self.code.insts.extend(self.scratch.tile.drain(..).rev());
     }
 
@@ -371,6 +375,7 @@ impl Lower<'_> {
     /// The register that instruction `index` has to define.
     pub fn result(&mut self, index: u32) -> VReg {
         let vreg = self.scratch.vreg_of[index as usize];
+        debug_assert_ne!(vreg, FOLDED, "{index} was folded into another tile than {}", self.root);
         if vreg != VReg::NONE {
             return vreg;
         }
@@ -409,7 +414,7 @@ impl Lower<'_> {
     /// used once: a candidate for folding.
     pub fn single(&self, value: Value) -> Option<(u32, Inst)> {
         let (index, inst) = self.nearby(value)?;
-        (self.scratch.uses[index as usize] == 1).then_some((index, inst))
+        (self.scratch.uses[index as usize] == 1 && !self.shared).then_some((index, inst))
     }
 
     /// The instruction that makes `value`, if it lies in the current block before the root and was
@@ -423,6 +428,12 @@ impl Lower<'_> {
             && index < self.root
             && self.scratch.vreg_of[index as usize] == VReg::NONE)
             .then(|| (index, self.func.insts[index as usize]))
+    }
+
+    /// The tile is about to do the work of instruction `index`. If that has other uses, it will be done
+    /// again for them, so what it depends on must not be folded.
+    pub fn repeat(&mut self, index: u32) {
+        self.shared |= self.scratch.uses[index as usize] != 1;
     }
 
     /// True if nothing between instruction `index` and the root writes or traps otherwise.

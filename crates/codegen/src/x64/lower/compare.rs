@@ -16,7 +16,10 @@ pub(super) fn condition(cx: &mut Lower<'_>, value: Value) -> u32 {
     let mut value = value;
     let mut flip = 0;
     for _ in 0..CHAIN {
-        let Some((_, inst)) = cx.nearby(value) else { break };
+        let Some((index, inst)) = cx.nearby(value) else { break };
+        if inst.op.is_int_compare() || inst.op.is_float_compare() {
+            cx.repeat(index);
+        }
         match inst.op {
             Op::Eqz if inst.ty == Type::I32 => {
                 flip ^= 1;
