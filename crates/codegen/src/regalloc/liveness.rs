@@ -17,6 +17,7 @@
 
 use super::Env;
 use crate::vcode::{Constraint, RegClass, VCode, VReg};
+use runwell_ir::entity::LoopId;
 use runwell_ir::work::{Pass, Work};
 
 /// The key of a value that is not used again.
@@ -99,8 +100,19 @@ pub(super) struct LoopInfo {
     pub fixed: u32,
     /// Sum of the frequencies of its calls that are not cold.
     pub calls: u32,
-    /// Position of the first of them.
-    pub first_call: u32,
+    /// True if each iteration makes a call that is not cold.
+    pub always_calls: bool,
+    /// While blocks are walked: the farthest block inside and the farthest one outside that
+    /// control may have gone to.
+    reach: u32,
+    exits: u32,
+}
+
+impl LoopInfo {
+    fn goes_to(&mut self, block: u32) {
+        let farthest = if block < self.end_block { &mut self.reach } else { &mut self.exits };
+        *farthest = block.max(*farthest);
+    }
 }
 
 /// An instruction that asks for registers.
@@ -229,14 +241,18 @@ impl Liveness {
                 end,
                 root_end,
                 end_block: data.end.0,
-                first_call: u32::MAX,
                 ..LoopInfo::default()
             });
         }
         self.exp.clear();
         self.pred_at.clear();
         self.pred_at.resize(code.blocks.len() + 1, 0);
+        let mut open = LoopId::NONE;
         for (number, block) in code.blocks.iter().enumerate() {
+            while !open.is_none() && self.loops[open.index()].end_block as usize <= number {
+                open = self.close_loop(code, open);
+            }
+            open = block.loop_id;
             let depth = if block.loop_id.is_none() {
                 0
             } else {
@@ -250,8 +266,11 @@ impl Liveness {
                 let info = &mut self.vregs[param.index()];
                 (info.def_at, info.def_exp, info.is_param) = (block.first, exp, true);
             }
+            let mut calls = false;
             for at in block.first..block.end {
-                for op in code.operands(&code.insts[at as usize]) {
+                let inst = &code.insts[at as usize];
+                calls |= self.is_call[usize::from(inst.clobbers)];
+                for op in code.operands(inst) {
                     if !op.is_def() {
                         break;
                     }
@@ -259,11 +278,26 @@ impl Liveness {
                     (info.def_at, info.def_exp) = (at, exp);
                 }
             }
+            let mut inner = self.loops.get_mut(open.index());
+            if let Some(lp) = &mut inner {
+                lp.always_calls |= calls && !block.cold && lp.reach as usize <= number;
+            }
             for edge in &code.edges[block.edges_first as usize..block.edges_end as usize] {
-                if edge.target.index() > number {
-                    self.pred_at[edge.target.index() + 1] += 1;
+                let target = edge.target.index();
+                if target <= number {
+                    continue;
+                }
+                self.pred_at[target + 1] += 1;
+                if let Some(lp) = &mut inner
+                    && !block.cold
+                    && !code.blocks[target].cold
+                {
+                    lp.goes_to(target as u32);
                 }
             }
+        }
+        while !open.is_none() {
+            open = self.close_loop(code, open);
         }
         // Forward edges only: what a header needs on its back edges is known by then.
         for block in 0..code.blocks.len() {
@@ -287,6 +321,16 @@ impl Liveness {
             self.pred_at[block] = self.pred_at[block + 1];
         }
         self.pred_at[code.blocks.len()] = self.preds.len() as u32;
+    }
+
+    /// Hands on to the loop around what its inner loop `id` has found out; that loop.
+    fn close_loop(&mut self, code: &VCode, id: LoopId) -> LoopId {
+        let (inner, data) = (self.loops[id.index()], &code.loops[id.index()]);
+        if let Some(lp) = self.loops.get_mut(data.parent.index()) {
+            lp.always_calls |= inner.always_calls && lp.reach <= data.header.0;
+            lp.goes_to(inner.exits);
+        }
+        data.parent
     }
 
     /// Makes `cur` the list of values live at the end of `block`, back edges aside.
@@ -369,7 +413,6 @@ impl Liveness {
         let freq = 1u32 << exp;
         let mut steps = 0;
         let mut fixed = 0;
-        let mut first_call = u32::MAX;
         for at in (data.first..data.end).rev() {
             let inst = &code.insts[at as usize];
             let ops = code.operands(inst);
@@ -401,7 +444,6 @@ impl Liveness {
                 regs |= code.clobber_sets[set].0;
                 if self.is_call[set] && !data.cold {
                     self.calls = self.calls.saturating_add(freq);
-                    first_call = at;
                 }
             }
             // Of several uses of one value the last one knows what comes after the instruction.
@@ -454,7 +496,6 @@ impl Liveness {
         if !data.loop_id.is_none() {
             let info = &mut self.loops[data.loop_id.index()];
             info.calls = info.calls.saturating_add(self.calls);
-            info.first_call = info.first_call.min(first_call);
             if !data.cold {
                 info.fixed |= fixed;
             }
@@ -527,7 +568,6 @@ impl Liveness {
             parent.inside = [0, 1].map(|c| parent.inside[c].max(inside[c]));
             parent.fixed |= info.fixed;
             parent.calls = parent.calls.saturating_add(info.calls);
-            parent.first_call = parent.first_call.min(info.first_call);
         }
     }
 

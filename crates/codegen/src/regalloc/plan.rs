@@ -311,11 +311,9 @@ impl Walk<'_> {
                 } else {
                     cand.rank += 1 << 41;
                 }
-                // What a call in the loop would drive out before its first use starts in memory;
-                // callee-saved registers are dealt out below.
-                if lp.calls > 0 && cand.param == NO_VREG && cand.key > lp.first_call {
-                    cand.keep = false;
-                }
+                // What a call drives out in each iteration starts in memory; callee-saved registers
+                // are dealt out below.
+                cand.keep &= !lp.always_calls || cand.param != NO_VREG;
             }
             wanting[usize::from(cand.class)] += usize::from(cand.keep);
             kept[usize::from(cand.class)] += usize::from(cand.keep && cand.param == NO_VREG);
@@ -329,7 +327,7 @@ impl Walk<'_> {
             let registers = self.env.class[class].count_ones() as usize;
             let mut over = wanting[class].saturating_sub(registers);
             if let Some(lp) = &loop_info
-                && lp.calls == 0
+                && !lp.always_calls
             {
                 // Parameters count as inside. Half of the registers are given in any case.
                 let pressure = kept[class] + lp.inside[class] as usize;
