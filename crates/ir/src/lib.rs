@@ -17,6 +17,7 @@
 
 pub mod cfg;
 pub mod entity;
+pub mod eval;
 pub mod function;
 pub mod op;
 pub mod print;
