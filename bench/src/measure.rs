@@ -198,6 +198,12 @@ fn number(value: &Option<Value>, key: &str) -> Option<f64> {
     value.as_ref()?.get(key)?.as_f64()
 }
 
+/// Processor time of a part of a process that has one thread and states the part's elapsed time only:
+/// it is no more than that, and no more than the process's own.
+fn single_thread(stats: &Option<Value>, key: &str, done: &Process) -> f64 {
+    number(stats, key).map_or(done.cpu, |wall| wall.min(done.cpu))
+}
+
 /// Compiles one module once.
 fn compile_once(options: &Options, which: Engine, file: &Path) -> Result<Sample> {
     let mut command = engine(options, which)?;
@@ -209,7 +215,7 @@ fn compile_once(options: &Options, which: Engine, file: &Path) -> Result<Sample>
     let stats = json(&done.stdout).or_else(|| json(&done.stderr));
     Ok(Sample {
         wall: number(&stats, "seconds").unwrap_or(done.wall),
-        cpu: number(&stats, "cpu_seconds").or(number(&stats, "seconds")).unwrap_or(done.cpu),
+        cpu: number(&stats, "cpu_seconds").unwrap_or(single_thread(&stats, "seconds", &done)),
         peak: done.peak,
         code: number(&stats, "code_bytes").map(|bytes| bytes as u64),
     })
@@ -266,7 +272,7 @@ fn run_once(options: &Options, which: Engine, run: &Run) -> Result<Sample> {
         dir.iter().for_each(|dir| _ = command.current_dir(dir));
     } else {
         command = engine(options, which)?;
-        command.args(["run", "--stats=json"]);
+        command.args(["run", "--stats=json", "--jobs", "1"]);
         dir.iter().for_each(|dir| _ = command.arg("--dir").arg(format!("{dir}::/")));
         command.arg(&run.wasm);
     }
@@ -284,7 +290,8 @@ fn run_once(options: &Options, which: Engine, run: &Run) -> Result<Sample> {
     let stats = json(&done.stderr);
     let wall = number(&stats, "run_seconds")
         .with_context(|| format!("{} said no run_seconds", which.name()))?;
-    let cpu = number(&stats, "run_cpu_seconds").unwrap_or(wall);
+    let cpu =
+        number(&stats, "run_cpu_seconds").unwrap_or(single_thread(&stats, "run_seconds", &done));
     Ok(Sample { wall, cpu, peak: done.peak, code: None })
 }
 

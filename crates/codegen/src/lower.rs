@@ -454,8 +454,16 @@ impl Lower<'_> {
 
     /// True if `value` is not needed behind the root, as far as the walk can tell.
     pub fn dies(&self, value: Value) -> bool {
-        let Some(inst) = self.func.def(value) else { return true };
-        let value = if inst.op == Op::ExtendU { inst.va() } else { value };
+        let mut value = value;
+        // Extensions are names for their operand, and so are truncations nobody asked for.
+        for _ in 0..2 {
+            let Some(inst) = self.func.def(value) else { return true };
+            let wanted = self.scratch.vreg_of[value.index()] != VReg::NONE;
+            if !matches!(inst.op, Op::ExtendU | Op::Wrap) || wanted {
+                break;
+            }
+            value = inst.va();
+        }
         value.is_const()
             || (self.scratch.vreg_of[value.index()] == VReg::NONE
                 && value.index() as u32 >= self.loop_first)

@@ -106,6 +106,11 @@ impl Translator {
         &self.work
     }
 
+    /// Operators of the last body.
+    pub fn operators(&self) -> u32 {
+        self.cx.scan.operators
+    }
+
     /// Validates and translates own function number `own` of `module`. `bytes` is the binary that
     /// `module` and `validation` were parsed from. The function stays valid until the next call.
     ///

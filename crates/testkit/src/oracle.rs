@@ -1,0 +1,373 @@
+//! Runs a module by the meaning of the IR alone.
+
+use runwell_abi::{LibCall, TrapCode, Type};
+use runwell_ir::Function;
+use runwell_ir::eval::{self, Env, Stop};
+use runwell_wasm::{
+    ConstEnv, ConstExpr, ElementItems, ExternKind, Limits, ModuleInfo, Parsed, SegmentMode,
+    Translator, const_expr,
+};
+use std::rc::Rc;
+
+const PAGE: u64 = 1 << 16;
+
+struct Table {
+    elements: Vec<u64>,
+    max: u64,
+}
+
+struct Memory {
+    bytes: Vec<u8>,
+    max_pages: u64,
+}
+
+/// An instance of a module without imports.
+pub struct Instance {
+    info: ModuleInfo,
+    funcs: Vec<Rc<Function>>,
+    memories: Vec<Memory>,
+    tables: Vec<Table>,
+    globals: Vec<u64>,
+    data: Vec<Vec<u8>>,
+    elems: Vec<Vec<u64>>,
+}
+
+/// Why there is no instance.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Refused {
+    /// The module is invalid, unsupported or too large.
+    Module(String),
+    /// A segment is out of bounds or the start function stopped.
+    Start(Stop),
+}
+
+impl From<runwell_wasm::Error> for Refused {
+    fn from(error: runwell_wasm::Error) -> Refused {
+        Refused::Module(error.to_string())
+    }
+}
+
+impl From<TrapCode> for Refused {
+    fn from(code: TrapCode) -> Refused {
+        Refused::Start(Stop::Trap(code))
+    }
+}
+
+/// A reference to function `index`: not null, told apart from other numbers.
+fn reference(index: u32) -> u64 {
+    u64::from(index) + 1
+}
+
+struct Consts<'a>(&'a [u64]);
+
+impl ConstEnv for Consts<'_> {
+    fn global(&mut self, index: u32) -> u128 {
+        u128::from(self.0[index as usize])
+    }
+
+    fn func(&mut self, index: u32) -> u128 {
+        u128::from(reference(index))
+    }
+}
+
+impl Instance {
+    /// Instantiates a module without imports. `steps` bounds its start function.
+    ///
+    /// # Errors
+    /// When the module is refused, a segment is out of bounds or the start function stops.
+    pub fn new(bytes: &[u8], steps: u64) -> Result<Instance, Refused> {
+        let parsed = Parsed::parse(bytes, &Limits::default())?;
+        let mut translator = Translator::new();
+        let mut funcs = Vec::new();
+        for own in 0..parsed.info.bodies.len() {
+            let func = translator.translate(&parsed.info, &parsed.validation, bytes, own)?;
+            runwell_ir::verify::verify(func).map_err(Refused::Module)?;
+            funcs.push(Rc::new(func.clone()));
+        }
+        let info = parsed.info;
+        if !info.imports.is_empty() {
+            return Err(Refused::Module("the oracle has nothing to import".to_string()));
+        }
+        let mut instance = Instance {
+            memories: info
+                .memories
+                .iter()
+                .map(|ty| Memory {
+                    bytes: vec![0; (ty.min * PAGE) as usize],
+                    max_pages: ty.max.unwrap_or(PAGE).min(PAGE),
+                })
+                .collect(),
+            tables: info
+                .tables
+                .iter()
+                .map(|ty| Table {
+                    elements: vec![0; ty.min as usize],
+                    max: ty.max.unwrap_or(10_000_000),
+                })
+                .collect(),
+            globals: Vec::new(),
+            data: info
+                .data
+                .iter()
+                .map(|segment| {
+                    bytes[segment.bytes.start as usize..segment.bytes.end as usize].to_vec()
+                })
+                .collect(),
+            elems: Vec::new(),
+            funcs,
+            info,
+        };
+        instance.start(steps)?;
+        Ok(instance)
+    }
+
+    fn constant(&self, expr: ConstExpr) -> u64 {
+        let ops = self.info.const_ops(expr);
+        const_expr::eval(ops, &mut Vec::new(), &mut Consts(&self.globals)) as u64
+    }
+
+    fn start(&mut self, steps: u64) -> Result<(), Refused> {
+        for at in 0..self.info.global_inits.len() {
+            let value = self.constant(self.info.global_inits[at]);
+            self.globals.push(value);
+        }
+        for at in 0..self.info.table_inits.len() {
+            if let Some(init) = self.info.table_inits[at] {
+                let value = self.constant(init);
+                self.tables[at].elements.fill(value);
+            }
+        }
+        for segment in &self.info.elements {
+            let elements = match (&segment.mode, &segment.items) {
+                (SegmentMode::Declared, _) => Vec::new(),
+                (_, ElementItems::Funcs(funcs)) => funcs
+                    .iter()
+                    .map(|&index| match index {
+                        ElementItems::NULL => 0,
+                        index => reference(index),
+                    })
+                    .collect(),
+                (_, ElementItems::Exprs(exprs)) => {
+                    exprs.iter().map(|&expr| self.constant(expr)).collect()
+                }
+            };
+            self.elems.push(elements);
+        }
+        for at in 0..self.info.elements.len() {
+            if let SegmentMode::Active { target, offset } = self.info.elements[at].mode {
+                let (to, len) = (self.constant(offset), self.elems[at].len() as u64);
+                let what = u64::from(target) | (at as u64) << 32;
+                self.libcall(LibCall::TableInit, &[what, to, 0, len])?;
+                self.elems[at].clear();
+            }
+        }
+        for at in 0..self.info.data.len() {
+            if let SegmentMode::Active { target, offset } = self.info.data[at].mode {
+                let (to, len) = (self.constant(offset), self.data[at].len() as u64);
+                let what = u64::from(target) | (at as u64) << 32;
+                self.libcall(LibCall::MemoryInit, &[what, to, 0, len])?;
+                self.data[at].clear();
+            }
+        }
+        if let Some(start) = self.info.start {
+            eval::run(self, start, &[], steps).map_err(Refused::Start)?;
+        }
+        Ok(())
+    }
+
+    /// Calls an exported function.
+    ///
+    /// # Errors
+    /// When it traps or the steps are used up.
+    ///
+    /// # Panics
+    /// When there is no such function.
+    pub fn call(&mut self, export: &str, args: &[u64], steps: u64) -> Result<Vec<u64>, Stop> {
+        let export = self.info.export(export).expect("an export");
+        assert_eq!(export.kind, ExternKind::Func);
+        eval::run(self, export.index, args, steps)
+    }
+
+    /// The content of memory `index`.
+    pub fn memory(&self, index: usize) -> &[u8] {
+        &self.memories[index].bytes
+    }
+
+    /// The bits of global `index`, unless it is a reference.
+    pub fn global(&self, index: usize) -> Option<u64> {
+        (!self.info.globals[index].ty.is_ref()).then(|| self.globals[index])
+    }
+
+    /// What is known of the module.
+    pub fn info(&self) -> &ModuleInfo {
+        &self.info
+    }
+}
+
+/// The range `at..at + len` if it is inside of `size`.
+fn range(at: u64, len: u64, size: usize) -> Option<std::ops::Range<usize>> {
+    let end = at.checked_add(len)?;
+    (end <= size as u64).then(|| at as usize..end as usize)
+}
+
+const MEMORY: TrapCode = TrapCode::MemoryOutOfBounds;
+const TABLE: TrapCode = TrapCode::TableOutOfBounds;
+
+impl Env for Instance {
+    fn function(&self, index: u32) -> Option<Rc<Function>> {
+        self.funcs.get(index as usize).cloned()
+    }
+
+    fn call_import(&mut self, _: u32, _: &[u64]) -> Result<Vec<u64>, TrapCode> {
+        unreachable!("a module without imports")
+    }
+
+    fn callee(&mut self, reference: u64, ty: u32) -> Result<u32, TrapCode> {
+        let index = reference.checked_sub(1).ok_or(TrapCode::IndirectCallToNull)? as u32;
+        let same = *self.info.signature(index) == self.info.types[ty as usize];
+        if same { Ok(index) } else { Err(TrapCode::BadSignature) }
+    }
+
+    fn load(&mut self, mem: u16, addr: u64, offset: u32, bytes: u32) -> Result<u64, TrapCode> {
+        let memory = &self.memories[usize::from(mem)].bytes;
+        let at = addr.checked_add(offset.into()).ok_or(MEMORY)?;
+        let range = range(at, bytes.into(), memory.len()).ok_or(MEMORY)?;
+        let mut value = [0; 8];
+        value[..bytes as usize].copy_from_slice(&memory[range]);
+        Ok(u64::from_le_bytes(value))
+    }
+
+    fn store(
+        &mut self,
+        mem: u16,
+        addr: u64,
+        offset: u32,
+        bytes: u32,
+        value: u64,
+    ) -> Result<(), TrapCode> {
+        let memory = &mut self.memories[usize::from(mem)].bytes;
+        let at = addr.checked_add(offset.into()).ok_or(MEMORY)?;
+        let range = range(at, bytes.into(), memory.len()).ok_or(MEMORY)?;
+        memory[range].copy_from_slice(&value.to_le_bytes()[..bytes as usize]);
+        Ok(())
+    }
+
+    fn mem_size(&mut self, mem: u16) -> u64 {
+        self.memories[usize::from(mem)].bytes.len() as u64 / PAGE
+    }
+
+    fn global_get(&mut self, index: u32) -> u64 {
+        self.globals[index as usize]
+    }
+
+    fn global_set(&mut self, index: u32, value: u64) {
+        self.globals[index as usize] = value;
+    }
+
+    fn table_get(&mut self, table: u16, index: u64) -> Result<u64, TrapCode> {
+        let elements = &self.tables[usize::from(table)].elements;
+        let range = range(index, 1, elements.len()).ok_or(TABLE)?;
+        Ok(elements[range.start])
+    }
+
+    fn table_set(&mut self, table: u16, index: u64, value: u64) -> Result<(), TrapCode> {
+        let elements = &mut self.tables[usize::from(table)].elements;
+        let range = range(index, 1, elements.len()).ok_or(TABLE)?;
+        elements[range.start] = value;
+        Ok(())
+    }
+
+    fn table_size(&mut self, table: u16) -> u64 {
+        self.tables[usize::from(table)].elements.len() as u64
+    }
+
+    fn ref_func(&mut self, index: u32) -> u64 {
+        reference(index)
+    }
+
+    fn libcall(&mut self, helper: LibCall, args: &[u64]) -> Result<u64, TrapCode> {
+        let low = (args[0] & 0xffff_ffff) as usize;
+        let high = (args[0] >> 32) as usize;
+        match helper {
+            LibCall::MemoryGrow => {
+                let memory = &mut self.memories[low];
+                let old = memory.bytes.len() as u64 / PAGE;
+                let new = old.saturating_add(args[1]);
+                if new > memory.max_pages {
+                    return Ok(u64::MAX);
+                }
+                memory.bytes.resize((new * PAGE) as usize, 0);
+                Ok(old)
+            }
+            LibCall::MemoryFill => {
+                let memory = &mut self.memories[low].bytes;
+                let range = range(args[1], args[3], memory.len()).ok_or(MEMORY)?;
+                memory[range].fill(args[2] as u8);
+                Ok(0)
+            }
+            LibCall::MemoryCopy => {
+                let source = &self.memories[high].bytes;
+                let from = range(args[2], args[3], source.len()).ok_or(MEMORY)?;
+                let copied = source[from].to_vec();
+                let memory = &mut self.memories[low].bytes;
+                let to = range(args[1], args[3], memory.len()).ok_or(MEMORY)?;
+                memory[to].copy_from_slice(&copied);
+                Ok(0)
+            }
+            LibCall::MemoryInit => {
+                let segment = &self.data[high];
+                let from = range(args[2], args[3], segment.len()).ok_or(MEMORY)?;
+                let memory = &mut self.memories[low].bytes;
+                let to = range(args[1], args[3], memory.len()).ok_or(MEMORY)?;
+                memory[to].copy_from_slice(&segment[from]);
+                Ok(0)
+            }
+            LibCall::DataDrop => {
+                self.data[low].clear();
+                Ok(0)
+            }
+            LibCall::TableGrow => {
+                let table = &mut self.tables[low];
+                let old = table.elements.len() as u64;
+                let new = old.saturating_add(args[2]);
+                if new > table.max {
+                    return Ok(u64::MAX);
+                }
+                table.elements.resize(new as usize, args[1]);
+                Ok(old)
+            }
+            LibCall::TableFill => {
+                let elements = &mut self.tables[low].elements;
+                let range = range(args[1], args[3], elements.len()).ok_or(TABLE)?;
+                elements[range].fill(args[2]);
+                Ok(0)
+            }
+            LibCall::TableCopy => {
+                let source = &self.tables[high].elements;
+                let from = range(args[2], args[3], source.len()).ok_or(TABLE)?;
+                let copied = source[from].to_vec();
+                let elements = &mut self.tables[low].elements;
+                let to = range(args[1], args[3], elements.len()).ok_or(TABLE)?;
+                elements[to].copy_from_slice(&copied);
+                Ok(0)
+            }
+            LibCall::TableInit => {
+                let segment = &self.elems[high];
+                let from = range(args[2], args[3], segment.len()).ok_or(TABLE)?;
+                let elements = &mut self.tables[low].elements;
+                let to = range(args[1], args[3], elements.len()).ok_or(TABLE)?;
+                elements[to].copy_from_slice(&segment[from]);
+                Ok(0)
+            }
+            LibCall::ElemDrop => {
+                self.elems[low].clear();
+                Ok(0)
+            }
+        }
+    }
+}
+
+/// True if values of this type can be passed in and compared.
+pub fn is_plain(ty: Type) -> bool {
+    ty.is_int() || ty.is_float()
+}
