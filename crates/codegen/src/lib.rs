@@ -11,6 +11,7 @@ pub mod env;
 mod frame;
 pub mod lower;
 pub mod mach;
+mod nan;
 pub mod print;
 pub mod regalloc;
 pub mod vcode;

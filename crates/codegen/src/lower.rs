@@ -24,6 +24,7 @@
 use crate::Error;
 use crate::env::ModuleEnv;
 use crate::mach::Machine;
+use crate::nan::Nans;
 use crate::vcode::{
     Constraint, Operand, PReg, RegClass, RegSet, VBlock, VCode, VEdge, VInst, VLoop, VReg, VRegData,
 };
@@ -63,6 +64,7 @@ pub struct Scratch {
     pending_head: Vec<u32>,
     /// Such edges: the edge, the next one.
     pending: Vec<(EdgeRef, u32)>,
+    nans: Nans,
 }
 
 /// True if the instruction stays whether or not its result is used.
@@ -240,6 +242,7 @@ pub fn lower<M: Machine>(
     work: &mut Work,
 ) -> Result<Facts, Error> {
     scratch.count(func, work);
+    scratch.nans.run(func, work);
     scratch.vreg_of.clear();
     scratch.vreg_of.resize(func.insts.len(), VReg::NONE);
     scratch.tile.clear();
@@ -358,7 +361,12 @@ impl Lower<'_> {
         let args_first = self.code.args.len() as u32;
         for (number, arg) in func.edge_args(edge).enumerate() {
             if self.scratch.uses[params + number] != 0 {
-                let vreg = self.reg::<M>(arg);
+                let param = Value::inst(params + number);
+                let vreg = if self.scratch.nans.is_loose(param) {
+                    self.reg::<M>(arg)
+                } else {
+                    self.exact::<M>(arg)
+                };
                 self.code.args.push(vreg);
             }
         }
@@ -408,6 +416,21 @@ impl Lower<'_> {
             return vreg;
         }
         self.result(value.index() as u32)
+    }
+
+    /// The register that holds `value` as it is to be seen: a NaN that arithmetic made is put right in
+    /// the current tile.
+    pub fn exact<M: Machine>(&mut self, value: Value) -> VReg {
+        let vreg = self.reg::<M>(value);
+        if !self.is_loose(value) {
+            return vreg;
+        }
+        M::lower_canon(self, vreg, self.func.value_type(value))
+    }
+
+    /// True if [`Self::exact`] adds instructions for `value`.
+    pub fn is_loose(&self, value: Value) -> bool {
+        self.scratch.nans.is_loose(value)
     }
 
     /// The instruction that makes `value`, if it lies in the current block before the root and is

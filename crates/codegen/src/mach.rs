@@ -6,6 +6,7 @@ use crate::env::ModuleEnv;
 use crate::lower::Lower;
 use crate::regalloc::RegEnv;
 use crate::vcode::{VCode, VInst, VReg};
+use runwell_abi::Type;
 use runwell_ir::{Const, Inst, Work};
 
 /// An architecture.
@@ -18,6 +19,9 @@ pub trait Machine {
 
     /// Makes a constant in a new register.
     fn lower_const(cx: &mut Lower<'_>, value: Const) -> VReg;
+
+    /// The canonical NaN if the float in `vreg` is a NaN, else the float itself, in a new register.
+    fn lower_canon(cx: &mut Lower<'_>, vreg: VReg, ty: Type) -> VReg;
 
     /// Selects instructions for the tile whose root is instruction `index`.
     fn lower_inst(cx: &mut Lower<'_>, index: u32, inst: &Inst);

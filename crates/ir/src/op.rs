@@ -219,8 +219,6 @@ ops! {
     FTrunc "ftrunc" Unary Ty Pure;
     /// Round to nearest, ties to even.
     FNearest "fnearest" Unary Ty Pure;
-    /// `a`, or the positive canonical NaN if `a` is a NaN.
-    FCanon "fcanon" Unary Ty Pure;
     /// Ordered and equal (`ty`: the operands' type).
     FEq "feq" Binary I32 Pure COMM;
     /// Unordered or not equal.

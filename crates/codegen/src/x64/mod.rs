@@ -11,7 +11,7 @@ use crate::lower::Lower;
 use crate::mach::Machine;
 use crate::regalloc::RegEnv;
 use crate::vcode::{PReg, RegSet, VCode, VInst, VReg};
-use runwell_abi::call;
+use runwell_abi::{Type, call};
 use runwell_ir::{Const, Inst, Work};
 
 /// The architecture x86-64.
@@ -51,6 +51,10 @@ impl Machine for X64 {
 
     fn lower_const(cx: &mut Lower<'_>, value: Const) -> VReg {
         lower::constant(cx, value)
+    }
+
+    fn lower_canon(cx: &mut Lower<'_>, vreg: VReg, ty: Type) -> VReg {
+        lower::float::canon(cx, vreg, ty)
     }
 
     fn lower_inst(cx: &mut Lower<'_>, index: u32, inst: &Inst) {

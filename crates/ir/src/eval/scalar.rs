@@ -96,7 +96,6 @@ pub fn unary(op: Op, ty: Type, from: Type, a: u64) -> Result<u64, TrapCode> {
         Op::FFloor => float(f32::floor, f64::floor),
         Op::FTrunc => float(f32::trunc, f64::trunc),
         Op::FNearest => float(f32::round_ties_even, f64::round_ties_even),
-        Op::FCanon => float(|x| x, |x| x),
         Op::TruncS => truncate_float(ty, true, wide(from, a))?,
         Op::TruncU => truncate_float(ty, false, wide(from, a))?,
         Op::TruncSatS => saturate_float(ty, true, wide(from, a)),

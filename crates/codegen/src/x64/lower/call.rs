@@ -65,7 +65,7 @@ fn pass(
             ArgLoc::Float(number) => PReg::float(number),
             ArgLoc::Cell(_) => continue,
         };
-        let vreg = cx.get(Value(value));
+        let vreg = cx.get_exact(Value(value));
         operands.push(use_fixed(vreg, reg));
     }
 }

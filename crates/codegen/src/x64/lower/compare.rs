@@ -239,7 +239,11 @@ pub(super) fn select(cx: &mut Lower<'_>, index: u32, inst: &Inst) {
     let def = cx.result(index);
     let (ty, mut then, mut other) = (inst.ty, inst.vb(), inst.vc());
     if ty.is_float_class() {
-        let (a, b) = (cx.get(then), cx.get(other));
+        let (a, b) = if cx.is_loose(Value::inst(index as usize)) {
+            (cx.get(then), cx.get(other))
+        } else {
+            (cx.get_exact(then), cx.get_exact(other))
+        };
         let code = condition(cx, inst.va());
         let aux = Aux::sized(float_size(ty)).with_cc(code);
         return cx.op(MOp::FSelect, aux, 0, &[def_tied(def), use_reg(a), use_reg(b)]);

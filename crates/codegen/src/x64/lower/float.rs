@@ -3,6 +3,7 @@
 use super::{Rhs, def_reg, def_tied, float_size, int_size, mov_kind, use_late, use_reg};
 use crate::lower::Lower;
 use crate::x64::inst::{Amode, Aux, Base, FKind, MOp, TRUNC_64, TRUNC_SAT, TRUNC_SIGNED};
+use crate::vcode::VReg;
 use runwell_ir::{Const, Inst, Op, Type, Value};
 
 /// A constant in the function's constant area.
@@ -62,14 +63,16 @@ pub(super) fn min_max(cx: &mut Lower<'_>, index: u32, inst: &Inst) {
 
 pub(super) fn copysign(cx: &mut Lower<'_>, index: u32, inst: &Inst) {
     let def = cx.result(index);
-    let (left, right) = (cx.get(inst.va()), cx.get(inst.vb()));
+    let (left, right) = (cx.get_exact(inst.va()), cx.get_exact(inst.vb()));
     let aux = Aux::sized(float_size(inst.ty));
     cx.op(MOp::FCopysign, aux, 0, &[def_tied(def), use_reg(left), use_late(right)]);
 }
 
 pub(super) fn sign(cx: &mut Lower<'_>, index: u32, inst: &Inst) {
     let def = cx.result(index);
-    let source = cx.get(inst.va());
+    // The absolute value of a NaN that is put right later is put right with it.
+    let source =
+        if inst.op == Op::FNeg { cx.get_exact(inst.va()) } else { cx.get(inst.va()) };
     let sign = if inst.ty == Type::F32 { 0x8000_0000_8000_0000 } else { 1u64 << 63 };
     let (kind, bits) = if inst.op == Op::FNeg { (FKind::Xor, sign) } else { (FKind::And, !sign) };
     let aux = Aux::sized(float_size(inst.ty)).with_kind(kind as u32);
@@ -94,10 +97,11 @@ pub(super) fn unary(cx: &mut Lower<'_>, index: u32, inst: &Inst) {
     cx.op_rhs(op, aux, &[def_reg(def)], source);
 }
 
-pub(super) fn canon(cx: &mut Lower<'_>, index: u32, inst: &Inst) {
-    let def = cx.result(index);
-    let source = cx.get(inst.va());
-    cx.op(MOp::FCanon, Aux::sized(float_size(inst.ty)), 0, &[def_tied(def), use_reg(source)]);
+/// The canonical NaN if `source` is a NaN, else `source`.
+pub(in crate::x64) fn canon(cx: &mut Lower<'_>, source: VReg, ty: Type) -> VReg {
+    let def = cx.temp(ty);
+    cx.op(MOp::FCanon, Aux::sized(float_size(ty)), 0, &[def_tied(def), use_reg(source)]);
+    def
 }
 
 pub(super) fn truncate(cx: &mut Lower<'_>, index: u32, inst: &Inst) {
@@ -156,7 +160,8 @@ pub(super) fn bitcast(cx: &mut Lower<'_>, index: u32, inst: &Inst) {
     if let Some(amode) = cx.sink(inst.va(), from) {
         return cx.mov(def, mov_kind(inst.ty), Rhs::Mem(amode));
     }
-    let source = cx.operand(inst.va(), from);
+    let source =
+        if cx.is_loose(inst.va()) { cx.get_exact(inst.va()) } else { cx.operand(inst.va(), from) };
     match (from.is_float_class(), inst.ty.is_float_class()) {
         (true, false) => {
             let aux = Aux::sized(float_size(from));

@@ -244,8 +244,9 @@ pub(super) fn store_to<'a>(
         {
             let source = inst.va();
             kind = mov_kind(cx.func.value_type(source));
-            cx.get(source)
+            cx.get_exact(source)
         }
+        _ if cx.is_loose(value) => cx.get_exact(value),
         _ => {
             let low = matches!(kind, MovKind::U8 | MovKind::U16 | MovKind::L);
             cx.stored(value, ty, low)

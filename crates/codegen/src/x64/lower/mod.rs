@@ -4,7 +4,7 @@ mod call;
 pub(super) use call::entry;
 mod compare;
 mod divide;
-mod float;
+pub(super) mod float;
 mod int;
 mod memory;
 
@@ -172,6 +172,11 @@ impl Lower<'_> {
         self.reg::<X64>(value)
     }
 
+    /// The register of a value with the bits that it is to be seen with.
+    fn get_exact(&mut self, value: Value) -> VReg {
+        self.exact::<X64>(value)
+    }
+
     /// A register whose low 32 bits are those of `value`, an `I32`; the upper half is anything.
     fn low32(&mut self, value: Value) -> VReg {
         if let Some(inst) = self.func.def(value)
@@ -267,7 +272,6 @@ pub(super) fn inst(cx: &mut Lower<'_>, index: u32, inst: &Inst) {
         FCopysign => float::copysign(cx, index, inst),
         FNeg | FAbs => float::sign(cx, index, inst),
         FSqrt | FCeil | FFloor | FTrunc | FNearest => float::unary(cx, index, inst),
-        FCanon => float::canon(cx, index, inst),
         TruncS | TruncU | TruncSatS | TruncSatU => float::truncate(cx, index, inst),
         ConvertS | ConvertU => float::convert(cx, index, inst),
         Demote | Promote => float::resize(cx, index, inst),
