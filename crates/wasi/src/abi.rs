@@ -47,8 +47,12 @@ pub(crate) mod rights {
         | POLL_FD_READWRITE;
 
     /// What of a directory changes nothing on disk.
-    pub(crate) const DIR_READ: u64 =
-        FD_FDSTAT_SET_FLAGS | PATH_OPEN | FD_READDIR | PATH_READLINK | PATH_FILESTAT_GET | FD_FILESTAT_GET;
+    pub(crate) const DIR_READ: u64 = FD_FDSTAT_SET_FLAGS
+        | PATH_OPEN
+        | FD_READDIR
+        | PATH_READLINK
+        | PATH_FILESTAT_GET
+        | FD_FILESTAT_GET;
 
     /// All that applies to a directory.
     pub(crate) const DIR: u64 = DIR_READ

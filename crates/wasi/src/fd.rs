@@ -6,7 +6,8 @@ use crate::abi::{
 use crate::errno::{Errno, Result};
 use crate::table::{Descriptor, filetype_of};
 use crate::{GuestMemory, WasiCtx, clock};
-use rustix::fs::{Advice, FallocateFlags, OFlags, SeekFrom, Stat, Timespec, Timestamps};
+use cap_std::fs::{Metadata, MetadataExt};
+use rustix::fs::{Advice, AtFlags, FallocateFlags, OFlags, SeekFrom, Stat, Timespec, Timestamps};
 use std::num::NonZeroU64;
 use std::os::fd::AsFd;
 
@@ -59,12 +60,7 @@ pub fn fd_seek(
 ///
 /// # Errors
 /// [`Errno::BadF`], [`Errno::SPipe`] for streams, [`Errno::Fault`].
-pub fn fd_tell(
-    ctx: &mut WasiCtx,
-    mem: &mut GuestMemory<'_>,
-    fd: u32,
-    position: u32,
-) -> Result<()> {
+pub fn fd_tell(ctx: &mut WasiCtx, mem: &mut GuestMemory<'_>, fd: u32, position: u32) -> Result<()> {
     mem.write_u64(position, rustix::fs::tell(&ctx.table.file(fd)?.file)?)
 }
 
@@ -263,9 +259,23 @@ impl FileStat {
             kind: filetype_of(kind_of(stat)),
             nlink: stat.st_nlink,
             size: u64::try_from(stat.st_size).unwrap_or(0),
-            atim: timestamp(stat.st_atime as i64, stat.st_atime_nsec as i64),
-            mtim: timestamp(stat.st_mtime as i64, stat.st_mtime_nsec as i64),
-            ctim: timestamp(stat.st_ctime as i64, stat.st_ctime_nsec as i64),
+            atim: timestamp(stat.st_atime, stat.st_atime_nsec as i64),
+            mtim: timestamp(stat.st_mtime, stat.st_mtime_nsec as i64),
+            ctim: timestamp(stat.st_ctime, stat.st_ctime_nsec as i64),
+        }
+    }
+
+    /// What cap-std tells of a path.
+    pub(crate) fn of_metadata(metadata: &Metadata) -> FileStat {
+        FileStat {
+            dev: metadata.dev(),
+            ino: metadata.ino(),
+            kind: filetype_of(rustix::fs::FileType::from_raw_mode(metadata.mode())),
+            nlink: metadata.nlink(),
+            size: metadata.size(),
+            atim: timestamp(metadata.atime(), metadata.atime_nsec()),
+            mtim: timestamp(metadata.mtime(), metadata.mtime_nsec()),
+            ctim: timestamp(metadata.ctime(), metadata.ctime_nsec()),
         }
     }
 
@@ -286,7 +296,7 @@ fn kind_of(stat: &Stat) -> rustix::fs::FileType {
 }
 
 /// Nanoseconds since 1970; what was before, or is too far ahead, counts as the nearest.
-pub(crate) fn timestamp(seconds: i64, nanoseconds: i64) -> u64 {
+fn timestamp(seconds: i64, nanoseconds: i64) -> u64 {
     let total = i128::from(seconds) * 1_000_000_000 + i128::from(nanoseconds);
     u64::try_from(total.max(0)).unwrap_or(u64::MAX)
 }
@@ -387,10 +397,8 @@ pub fn fd_filestat_set_times(
 ) -> Result<()> {
     ctx.table.get(fd)?;
     let (access, modification) = set_times(ctx, atim, mtim, flags)?;
-    let times = Timestamps {
-        last_access: host_time(access),
-        last_modification: host_time(modification),
-    };
+    let times =
+        Timestamps { last_access: host_time(access), last_modification: host_time(modification) };
     let file = match ctx.table.get(fd)? {
         Descriptor::Stream(_) => return Err(Errno::Inval),
         Descriptor::File(file) if file.rights & rights::FD_FILESTAT_SET_TIMES == 0 => {
@@ -399,7 +407,9 @@ pub fn fd_filestat_set_times(
         Descriptor::File(file) => file.file.as_fd(),
         Descriptor::Dir(dir) => {
             dir.check_writable()?;
-            dir.dir.as_fd()
+            dir.check_rights(rights::FD_FILESTAT_SET_TIMES)?;
+            // It may be open as a mere place to start paths from, of which no times can be set.
+            return Ok(rustix::fs::utimensat(&dir.dir, c".", &times, AtFlags::empty())?);
         }
     };
     Ok(rustix::fs::futimens(file, &times)?)

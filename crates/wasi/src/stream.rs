@@ -54,9 +54,7 @@ impl Stream {
     /// Reads what is there, at least one byte unless the stream has ended.
     pub(crate) fn read(&mut self, to: &mut [u8]) -> Result<usize> {
         match self {
-            Stream::Stdin => {
-                Ok(retry_on_intr(|| rustix::io::read(io::stdin().as_fd(), &mut *to))?)
-            }
+            Stream::Stdin => Ok(retry_on_intr(|| rustix::io::read(io::stdin().as_fd(), &mut *to))?),
             Stream::Input(input) => loop {
                 match input.read(to) {
                     Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -76,9 +74,7 @@ impl Stream {
                 io::stdout().flush()?;
                 Ok(retry_on_intr(|| rustix::io::writev(io::stdout().as_fd(), from))?)
             }
-            Stream::Stderr => {
-                Ok(retry_on_intr(|| rustix::io::writev(io::stderr().as_fd(), from))?)
-            }
+            Stream::Stderr => Ok(retry_on_intr(|| rustix::io::writev(io::stderr().as_fd(), from))?),
             Stream::Output(output) => loop {
                 match output.write_vectored(from) {
                     Err(error) if error.kind() == io::ErrorKind::Interrupted => {}

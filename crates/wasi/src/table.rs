@@ -58,6 +58,11 @@ impl OpenDir {
         OpenDir { dir, preopen, read_only, rights, inheriting, listing: None }
     }
 
+    /// Fails unless it has all of some rights.
+    pub(crate) fn check_rights(&self, rights: u64) -> Result<()> {
+        if self.rights & rights == rights { Ok(()) } else { Err(Errno::NotCapable) }
+    }
+
     /// Fails unless things in it may be changed.
     pub(crate) fn check_writable(&self) -> Result<()> {
         if self.read_only { Err(Errno::RoFs) } else { Ok(()) }
