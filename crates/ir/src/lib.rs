@@ -20,7 +20,9 @@ pub mod entity;
 pub mod eval;
 pub mod function;
 pub mod op;
+pub mod parse;
 pub mod print;
+pub mod same;
 pub mod verify;
 pub mod work;
 

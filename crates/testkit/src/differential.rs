@@ -83,7 +83,8 @@ fn same_bits(ty: Type, a: u64, b: u64) -> bool {
 /// # Errors
 /// The first difference.
 pub fn compare(engine: &Engine, wasm: &[u8], seed: u64) -> Result<Verdict, String> {
-    let module = Module::from_binary(engine, wasm).map_err(|error| format!("refused: {error:#}"))?;
+    let module =
+        Module::from_binary(engine, wasm).map_err(|error| format!("refused: {error:#}"))?;
     let mut store = Store::new(engine, ());
     let found = Linker::new(engine).instantiate(&mut store, &module);
     let mut oracle = match (Instance::new(wasm, STEPS), &found) {

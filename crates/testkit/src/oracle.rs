@@ -185,7 +185,8 @@ impl Instance {
     pub fn call(&mut self, export: &str, args: &[u64], steps: u64) -> Result<Vec<u64>, Stop> {
         let export = self.info.export(export).expect("an export");
         assert_eq!(export.kind, ExternKind::Func);
-        eval::run(self, export.index, args, steps)
+        let index = export.index;
+        eval::run(self, index, args, steps)
     }
 
     /// The content of memory `index`.

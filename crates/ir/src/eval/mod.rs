@@ -141,12 +141,7 @@ enum Next {
 ///
 /// # Panics
 /// When a function breaks an invariant of the IR.
-pub fn run(
-    env: &mut dyn Env,
-    index: u32,
-    args: &[u64],
-    mut steps: u64,
-) -> Result<Vec<u64>, Stop> {
+pub fn run(env: &mut dyn Env, index: u32, args: &[u64], mut steps: u64) -> Result<Vec<u64>, Stop> {
     let Some(func) = env.function(index) else { return Ok(env.call_import(index, args)?) };
     let mut frames = vec![Frame::new(func, args)];
     loop {
