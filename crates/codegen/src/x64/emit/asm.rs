@@ -8,6 +8,9 @@ use crate::x64::inst::{AluKind, MovKind};
 use crate::{CompiledFunction, Error};
 use runwell_abi::TrapCode;
 
+#[cfg(test)]
+mod sweep;
+
 /// A position in the code, known once bound.
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
 pub(super) struct Label(u32);
@@ -238,7 +241,7 @@ impl Asm {
     }
 
     fn align(&mut self, bytes: usize) {
-        while self.code.len() % bytes != 0 {
+        while !self.code.len().is_multiple_of(bytes) {
             self.code.push(0xcc);
         }
     }
@@ -456,11 +459,12 @@ impl Asm {
 
     /// Stores an immediate.
     pub(super) fn store_i(&mut self, kind: MovKind, to: Mem, imm: i32) {
+        debug_assert!(kind != MovKind::V128, "no instruction stores so wide an immediate");
         let size = match kind {
-            MovKind::U8 => 0,
-            MovKind::U16 => 1,
-            MovKind::Q => 3,
-            _ => 2,
+            MovKind::U8 | MovKind::S8 | MovKind::S8Q => 0,
+            MovKind::U16 | MovKind::S16 | MovKind::S16Q => 1,
+            MovKind::L | MovKind::S32Q | MovKind::F32 => 2,
+            MovKind::Q | MovKind::F64 | MovKind::V128 => 3,
         };
         let bytes = (1usize << size).min(4);
         self.op(Op::new(0xc7).sized(size).imm(bytes as u8), 0, Rm::Mem(to));
