@@ -2,10 +2,10 @@
 
 use crate::args::Inspect;
 use crate::compile::print;
-use crate::fail::in_file;
+use crate::fail::{Code, Failure, in_file};
 use crate::load;
 use runwell::Result;
-use runwell::inspect::Which;
+use runwell::inspect::{Which, WhichError};
 use std::process::ExitCode;
 
 pub(crate) fn inspect(options: &Inspect) -> Result<ExitCode> {
@@ -15,10 +15,21 @@ pub(crate) fn inspect(options: &Inspect) -> Result<ExitCode> {
         Ok(index) => Which::Index(index),
         Err(_) => Which::Name(&options.func),
     };
-    let inspection = runwell::inspect::inspect(&engine, &bytes, which)
-        .map_err(|error| in_file(error, &options.file))?;
+    let inspection = runwell::inspect::inspect(&engine, &bytes, which).map_err(|error| {
+        match error.downcast_ref::<WhichError>() {
+            Some(which) => {
+                Failure::new(Code::Usage, format!("{}: {which}", options.file.display()))
+            }
+            None => in_file(error, &options.file),
+        }
+    })?;
     let name = inspection.name.map_or_else(String::new, |name| format!(" ({name})"));
-    print(&format!("function {}{name}\n", inspection.func))?;
+    let (start, end) = (inspection.body.start, inspection.body.end);
+    let bytes = end - start;
+    print(&format!(
+        "function {}{name}, {bytes} bytes of Wasm at {start:#x}..{end:#x}\n",
+        inspection.func
+    ))?;
     for section in inspection.sections {
         print(&format!("\n== {} ==\n{}", section.title, section.text))?;
     }

@@ -153,7 +153,7 @@ impl Codegen {
         let input = EmitInput { func, env, code: &self.code, allocation, facts };
         let compiled = X64::emit(&mut self.emitter, &input, work)?;
         if let Some(listing) = &mut listing {
-            listing.machine = X64::disassemble(env, &compiled);
+            listing.machine = X64::disassemble(&compiled);
         }
         Ok(compiled)
     }

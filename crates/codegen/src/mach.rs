@@ -2,7 +2,6 @@
 
 use crate::CompiledFunction;
 use crate::emit::EmitInput;
-use crate::env::ModuleEnv;
 use crate::lower::Lower;
 use crate::regalloc::RegEnv;
 use crate::vcode::{VCode, VInst, VReg};
@@ -46,5 +45,5 @@ pub trait Machine {
     fn describe(code: &VCode, inst: &VInst) -> String;
 
     /// A listing of the code with Wasm offsets.
-    fn disassemble(env: &ModuleEnv, code: &CompiledFunction) -> String;
+    fn disassemble(code: &CompiledFunction) -> String;
 }

@@ -32,7 +32,10 @@ pub fn vcode<M: Machine>(code: &VCode, allocation: Option<&Allocation>) -> Strin
                     text_of_operand(operand, loc)
                 })
                 .collect();
-            let _ = write!(out, "    {} {}", M::describe(code, inst), operands.join(", "));
+            let _ = write!(out, "    {}", M::describe(code, inst));
+            if !operands.is_empty() {
+                let _ = write!(out, " {}", operands.join(", "));
+            }
             let clobbers = code.clobbers(inst);
             if clobbers.0 != 0 {
                 let _ = write!(out, " clobbers {clobbers:?}");

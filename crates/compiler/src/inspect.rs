@@ -2,10 +2,12 @@
 
 use crate::error::Error;
 use crate::options::Options;
-use crate::pipeline::module_env;
+use crate::pipeline::{leaves, module_env};
+use core::fmt;
 use runwell_codegen::Codegen;
 use runwell_ir::Work;
-use runwell_wasm::{Limits, Parsed, Translator};
+use runwell_wasm::names::NameTable;
+use runwell_wasm::{ExternKind, Limits, ModuleInfo, Parsed, Translator};
 
 /// One stage.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -23,7 +25,10 @@ pub struct Inspection {
     pub func: u32,
     /// Its name, where it has one.
     pub name: Option<String>,
-    /// The stages in order.
+    /// Where its body is in the module, in bytes.
+    pub body: core::ops::Range<u32>,
+    /// The stages in order: the IR, machine instructions before and after register allocation,
+    /// machine code.
     pub sections: Vec<Section>,
 }
 
@@ -32,46 +37,239 @@ pub struct Inspection {
 pub enum Which<'a> {
     /// The one with this index in the function index space.
     Index(u32),
-    /// The one with this name: of an export, else from the name section.
+    /// The one with this name, of an export or from the name section; `$name` is a name of the
+    /// latter as text modules write it.
     Name(&'a str),
 }
 
-/// Compiles one function of a module and describes each stage.
+/// Why there is nothing to inspect.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum InspectError {
+    /// No function is meant, or more than one, or one without a body.
+    Which(WhichError),
+    /// The module or the function cannot be compiled.
+    Compile(Error),
+}
+
+/// Why [`Which`] does not name a function with a body.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum WhichError {
+    /// No function has this index.
+    Index {
+        /// The index.
+        index: u32,
+        /// How many functions there are.
+        funcs: u32,
+    },
+    /// No function has this name.
+    Name {
+        /// The name.
+        name: String,
+        /// What is exported by this name, if anything is.
+        exported: Option<ExternKind>,
+        /// Some names that would do, at most [`SUGGESTIONS`].
+        suggestions: Vec<String>,
+    },
+    /// Several functions have this name.
+    Ambiguous {
+        /// The name.
+        name: String,
+        /// Their indices, ascending.
+        funcs: Vec<u32>,
+    },
+    /// The function is imported.
+    Imported {
+        /// Its index.
+        index: u32,
+        /// The module it is imported from.
+        module: String,
+        /// Its name there.
+        name: String,
+    },
+}
+
+/// How many names an error lists at most.
+pub const SUGGESTIONS: usize = 8;
+
+impl fmt::Display for WhichError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            WhichError::Index { index, funcs: 0 } => {
+                write!(f, "there is no function {index}: the module has none")
+            }
+            WhichError::Index { index, funcs } => {
+                write!(f, "there is no function {index}: the last one is {}", funcs - 1)
+            }
+            WhichError::Name { name, exported: Some(kind), .. } => {
+                let kind = match kind {
+                    ExternKind::Func => "function",
+                    ExternKind::Table => "table",
+                    ExternKind::Memory => "memory",
+                    ExternKind::Global => "global",
+                };
+                write!(f, "`{name}` is no function but a {kind}")
+            }
+            WhichError::Name { name, suggestions, .. } => {
+                write!(f, "there is no function `{name}`")?;
+                if !suggestions.is_empty() {
+                    write!(f, "; there is `{}`", suggestions.join("`, `"))?;
+                }
+                Ok(())
+            }
+            WhichError::Ambiguous { name, funcs } => {
+                let list: Vec<String> = funcs.iter().map(u32::to_string).collect();
+                let list = list.join(", ");
+                write!(f, "several functions are named `{name}`: {list}; give the index of one")
+            }
+            WhichError::Imported { index, module, name } => write!(
+                f,
+                "function {index} is imported (`{name}` from `{module}`), its code is not in this \
+                 module"
+            ),
+        }
+    }
+}
+
+impl std::error::Error for WhichError {}
+
+impl fmt::Display for InspectError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            InspectError::Which(error) => error.fmt(f),
+            InspectError::Compile(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for InspectError {}
+
+impl<E: Into<Error>> From<E> for InspectError {
+    fn from(error: E) -> InspectError {
+        InspectError::Compile(error.into())
+    }
+}
+
+/// Compiles one function of a module as [`crate::compile`] does, with every checker on, and
+/// describes each stage.
 ///
 /// # Errors
-/// When there is no such function or it is imported, and as for [`crate::compile`].
-pub fn inspect(bytes: &[u8], which: Which<'_>, options: &Options) -> Result<Inspection, Error> {
+/// When no function, several functions or one without a body are meant, and as for
+/// [`crate::compile`], but other functions may be faulty.
+///
+/// # Complexity
+/// Linear in `bytes`: all functions are translated, since what one of them does may matter to the
+/// code of all.
+pub fn inspect(
+    bytes: &[u8],
+    which: Which<'_>,
+    options: &Options,
+) -> Result<Inspection, InspectError> {
     let parsed = Parsed::parse(bytes, &Limits::default())?;
     let info = &parsed.info;
     let names = info.names.decode(bytes);
-    let func = match which {
-        Which::Index(index) => Some(index),
-        Which::Name(name) => info
-            .export(name)
-            .filter(|export| export.kind == runwell_wasm::ExternKind::Func)
-            .map(|export| export.index)
-            .or_else(|| {
-                let mut funcs = names.funcs().iter().map(|&(index, _)| index);
-                funcs.find(|&index| names.func(bytes, index) == Some(name))
-            }),
-    };
-    let refuse = |message: String| Error::Invalid { message, offset: 0, func: None };
-    let func = func.ok_or_else(|| refuse(format!("there is no function {which:?}")))?;
-    if func as usize >= info.funcs.len() {
-        return Err(refuse(format!("there are only {} functions", info.funcs.len())));
-    }
-    let Some(own) = func.checked_sub(info.imported_funcs()) else {
-        return Err(refuse(format!("function {func} is imported and has no code here")));
-    };
-    let env = module_env(info, options);
+    let func = find(info, &names, bytes, which).map_err(InspectError::Which)?;
+    let own = (func - info.imported_funcs()) as usize;
+    let mut env = module_env(info, options);
     let mut translator = Translator::new();
-    let ir = translator.translate(info, &parsed.validation, bytes, own as usize)?;
-    let mut sections = vec![Section { title: "SSA", text: runwell_ir::print::function(ir) }];
+    for other in 0..info.bodies.len() {
+        // Whether the others can be compiled is not the question here.
+        if let Ok(ir) = translator.translate(info, &parsed.validation, bytes, other) {
+            env.tail_calls_leave |= leaves(ir, env.imported_funcs);
+        }
+    }
+    let mut translator = Translator::new();
+    let ir = translator.translate(info, &parsed.validation, bytes, own)?;
+    runwell_ir::verify::verify(ir)
+        .map_err(|message| Error::Bug { message: message.to_string(), func: Some(func) })?;
     let (_, listing) = Codegen::new()
         .inspect(ir, &env, &mut Work::new())
         .map_err(|error| Error::codegen(error, func))?;
-    sections.push(Section { title: "machine instructions", text: listing.selected });
-    sections.push(Section { title: "after register allocation", text: listing.allocated });
-    sections.push(Section { title: "machine code", text: listing.machine });
-    Ok(Inspection { func, name: names.func(bytes, func).map(str::to_string), sections })
+    let sections = vec![
+        // Folding, value numbering and forwarding happen while it is made, there is no earlier form.
+        Section { title: "IR after translation", text: runwell_ir::print::function(ir) },
+        Section { title: "machine instructions", text: listing.selected },
+        Section { title: "after register allocation", text: listing.allocated },
+        Section { title: "machine code", text: listing.machine },
+    ];
+    let name = names.func(bytes, func).or_else(|| {
+        let mut exports = info.exports.iter();
+        exports
+            .find(|export| export.kind == ExternKind::Func && export.index == func)
+            .map(|export| &*export.name)
+    });
+    let name = name.map(str::to_string);
+    Ok(Inspection { func, name, body: info.bodies[own].clone(), sections })
+}
+
+/// The index of the function that is meant; it has a body.
+fn find(
+    info: &ModuleInfo,
+    names: &NameTable,
+    bytes: &[u8],
+    which: Which<'_>,
+) -> Result<u32, WhichError> {
+    let func = match which {
+        Which::Index(index) if (index as usize) < info.funcs.len() => index,
+        Which::Index(index) => {
+            return Err(WhichError::Index { index, funcs: info.funcs.len() as u32 });
+        }
+        Which::Name(name) => by_name(info, names, bytes, name)?,
+    };
+    if func >= info.imported_funcs() {
+        return Ok(func);
+    }
+    let mut imports = info.imports.iter().filter(|import| import.ty.kind() == ExternKind::Func);
+    let (module, name) = imports.nth(func as usize).map_or_else(Default::default, |import| {
+        (import.module.to_string(), import.name.to_string())
+    });
+    Err(WhichError::Imported { index: func, module, name })
+}
+
+fn by_name(
+    info: &ModuleInfo,
+    names: &NameTable,
+    bytes: &[u8],
+    name: &str,
+) -> Result<u32, WhichError> {
+    let in_section = |name: &str| -> Vec<u32> {
+        let known = |&index: &u32| (index as usize) < info.funcs.len();
+        let funcs = names.funcs().iter().map(|&(index, _)| index).filter(known);
+        funcs.filter(|&index| names.func(bytes, index) == Some(name)).collect()
+    };
+    let export = info.export(name);
+    let mut funcs = in_section(name);
+    funcs.extend(export.filter(|e| e.kind == ExternKind::Func).map(|e| e.index));
+    if let (true, Some(name)) = (funcs.is_empty(), name.strip_prefix('$')) {
+        funcs = in_section(name);
+    }
+    funcs.sort_unstable();
+    funcs.dedup();
+    let name = name.to_string();
+    match funcs[..] {
+        [func] => Ok(func),
+        [] => {
+            let exported = export.map(|export| export.kind);
+            Err(WhichError::Name { name, exported, suggestions: suggestions(info, names, bytes) })
+        }
+        _ => Err(WhichError::Ambiguous { name, funcs }),
+    }
+}
+
+/// The first names of functions with bodies: of exports, then from the name section.
+fn suggestions(info: &ModuleInfo, names: &NameTable, bytes: &[u8]) -> Vec<String> {
+    let own = |index: u32| index >= info.imported_funcs();
+    let exports = info.exports.iter().filter(|e| e.kind == ExternKind::Func && own(e.index));
+    let exports = exports.map(|export| &*export.name);
+    let others = names.funcs().iter().filter(|&&(index, _)| own(index));
+    let others = others.filter_map(|&(index, _)| names.func(bytes, index));
+    let mut list: Vec<String> = Vec::new();
+    for name in exports.chain(others) {
+        if list.len() == SUGGESTIONS {
+            break;
+        }
+        if !list.iter().any(|known| known == name) {
+            list.push(name.to_string());
+        }
+    }
+    list
 }

@@ -16,7 +16,7 @@ pub mod schedule;
 
 pub use error::Error;
 pub use image::{FuncRange, Image};
-pub use inspect::{Inspection, Section, Which, inspect};
+pub use inspect::{InspectError, Inspection, Section, Which, WhichError, inspect};
 pub use options::Options;
 pub use pipeline::{CompiledModule, compile, validate};
 pub use report::{PassReport, Report};

@@ -95,7 +95,7 @@ impl<E: Into<Error>> From<E> for Stop {
 }
 
 /// True if a function has a tail call that may end in another instance.
-fn leaves(func: &Function, imported_funcs: u32) -> bool {
+pub(crate) fn leaves(func: &Function, imported_funcs: u32) -> bool {
     func.blocks.iter().any(|block| {
         let inst = &func.insts[block.end as usize - 1];
         match inst.op {

@@ -77,18 +77,25 @@ pub use value::{Ref, V128, Val};
 
 /// What the compiler makes of a function, for tools.
 pub mod inspect {
-    pub use runwell_compiler::{Inspection, Section, Which};
+    use runwell_compiler::InspectError;
+    pub use runwell_compiler::{Inspection, Section, Which, WhichError};
 
     /// Compiles one function of a module in the binary form and describes each stage.
     ///
     /// # Errors
-    /// When there is no such function or it is imported, and as for [`crate::Module::from_binary`].
+    /// [`WhichError`] when there is no such function, several are meant or it is imported; else as
+    /// for [`crate::Module::from_binary`].
     pub fn inspect(
         engine: &crate::Engine,
         bytes: &[u8],
         which: Which<'_>,
     ) -> crate::Result<Inspection> {
-        Ok(runwell_compiler::inspect(bytes, which, &engine.compile_options())?)
+        runwell_compiler::inspect(bytes, which, &engine.compile_options()).map_err(|error| {
+            match error {
+                InspectError::Which(error) => crate::Error::new(error),
+                InspectError::Compile(error) => crate::Error::new(error),
+            }
+        })
     }
 }
 

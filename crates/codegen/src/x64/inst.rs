@@ -478,38 +478,3 @@ impl Aux {
         }
     }
 }
-
-/// The text of an instruction: operation, fields, memory operand.
-pub fn describe(inst: &crate::vcode::VInst) -> String {
-    use core::fmt::Write;
-    const CODES: [&str; 18] = [
-        "o", "no", "b", "ae", "e", "ne", "be", "a", "s", "ns", "p", "np", "l", "ge", "le", "g",
-        "feq", "fne",
-    ];
-    const BASES: [&str; 8] = ["", "reg", "vmctx", "memory", "pool4", "pool8", "pool16", "slot"];
-    let aux = Aux(inst.aux);
-    let op = MOp::from_u16(inst.op);
-    let mut text = format!("{op:?}.{}", 8 << aux.size());
-    let kind = aux.kind();
-    let _ = match op {
-        MOp::MovX | MOp::Store => write!(text, " {:?}", MovKind::from_u32(kind)),
-        _ if kind != 0 => write!(text, " kind {kind}"),
-        _ => Ok(()),
-    };
-    if aux.cc() != 0 {
-        let _ = write!(text, " {}", CODES.get(aux.cc() as usize).unwrap_or(&"?"));
-    }
-    if aux.base() != 0 || aux.index() != 0 {
-        let _ = write!(text, " [{}", BASES[aux.base() as usize]);
-        if aux.index() != 0 {
-            let _ = write!(text, " + index*{}", 1 << aux.scale());
-        }
-        let _ = write!(text, " + {}]", inst.disp);
-    } else if inst.disp != 0 {
-        let _ = write!(text, " {}:", inst.disp);
-    }
-    if aux.src() == Src::Imm as u32 || inst.imm != 0 {
-        let _ = write!(text, " {}", inst.imm);
-    }
-    text
-}

@@ -1,12 +1,13 @@
 //! x86-64.
 
+mod describe;
+mod disasm;
 pub mod emit;
 pub mod inst;
 mod lower;
 
 use crate::CompiledFunction;
 use crate::emit::EmitInput;
-use crate::env::ModuleEnv;
 use crate::lower::Lower;
 use crate::mach::Machine;
 use crate::regalloc::RegEnv;
@@ -78,10 +79,10 @@ impl Machine for X64 {
     }
 
     fn describe(_code: &VCode, inst: &VInst) -> String {
-        inst::describe(inst)
+        describe::describe(inst)
     }
 
-    fn disassemble(_env: &ModuleEnv, code: &CompiledFunction) -> String {
-        code.code.iter().map(|byte| format!("{byte:02x} ")).collect()
+    fn disassemble(code: &CompiledFunction) -> String {
+        disasm::disassemble(code)
     }
 }
