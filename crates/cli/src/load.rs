@@ -51,7 +51,9 @@ pub(crate) fn binary(file: &Path) -> Result<Vec<u8>> {
         };
         return Err(Failure::new(
             Code::Invalid,
-            format!("{name}: not a WebAssembly module, neither binary nor text, but {what}, at byte 0x0"),
+            format!(
+                "{name}: not a WebAssembly module, neither binary nor text, but {what}, at byte 0x0"
+            ),
         ));
     }
     runwell::text_to_binary(&bytes, Some(file))

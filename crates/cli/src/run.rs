@@ -109,9 +109,8 @@ fn execute(
     linker: &Linker<WasiCtx>,
     store: &mut Store<WasiCtx>,
 ) -> Result<()> {
-    let instance = linker
-        .instantiate(&mut *store, module)
-        .map_err(|error| with_file(error, &options.file))?;
+    let instance =
+        linker.instantiate(&mut *store, module).map_err(|error| with_file(error, &options.file))?;
     let Some(name) = &options.invoke else {
         let start = instance.get_func(&mut *store, "_start");
         // Without a start of its own, a module has done all it does once it is instantiated.

@@ -64,11 +64,7 @@ pub(crate) fn show(val: &Val) -> String {
         Val::I64(v) => v.to_string(),
         Val::F32(bits) => {
             let v = f32::from_bits(*bits);
-            if v.is_nan() {
-                show_nan(u64::from(*bits), 31, 0x7f_ffff)
-            } else {
-                format!("{v:?}")
-            }
+            if v.is_nan() { show_nan(u64::from(*bits), 31, 0x7f_ffff) } else { format!("{v:?}") }
         }
         Val::F64(bits) => {
             let v = f64::from_bits(*bits);

@@ -3,8 +3,8 @@
 //! Float arithmetic is not folded: its result could depend on the rounding mode of the thread that
 //! compiles, and what a producer's optimiser left over is not worth a soft implementation.
 
-pub(crate) use runwell_ir::eval::scalar::signed;
 use runwell_ir::eval::scalar;
+pub(crate) use runwell_ir::eval::scalar::signed;
 use runwell_ir::{Op, Type};
 
 /// The result of a unary operation on a constant, if it can be known. `from` is the operand's type.
