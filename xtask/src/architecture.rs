@@ -1,41 +1,54 @@
-//! Keeps ARCHITECTURE.md true: every file that it names is there, and every source file is named.
+//! Keeps ARCHITECTURE.md true: its lists of files are the first paragraphs of the files' own module
+//! documentation, and every source file is in one of them.
 //!
-//! A name is text between backquotes that ends in `.rs` and stands under the last path in a heading
-//! or is a path from the root itself. The document gives files as `crates/ir/src/entity.rs`, or as
-//! `entity.rs` under a heading that contains `crates/ir`.
+//! A list stands between the lines `<!-- files: crates/ir -->` and `<!-- end -->`. What a file is
+//! for is thus said in one place, in the file; `cargo xtask architecture --write` copies it.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use crate::{Result, root};
 
-/// `cargo xtask architecture`
-pub(crate) fn check(_: &[String]) -> Result {
-    let root = root();
-    let text = std::fs::read_to_string(root.join("ARCHITECTURE.md"))
-        .map_err(|e| format!("cannot read ARCHITECTURE.md: {e}"))?;
-    let there = sources(&root)?;
-    let named = named(&text, &there);
+const OPEN: &str = "<!-- files: ";
+const CLOSE: &str = "<!-- end -->";
 
-    let mut problems: Vec<String> = Vec::new();
-    for name in &named.unknown {
-        problems.push(format!("ARCHITECTURE.md names `{name}`, and there is no such file"));
+/// `cargo xtask architecture [--write]`
+pub(crate) fn check(args: &[String]) -> Result {
+    let root = root();
+    let path = root.join("ARCHITECTURE.md");
+    let text =
+        std::fs::read_to_string(&path).map_err(|e| format!("cannot read ARCHITECTURE.md: {e}"))?;
+    let there = sources(&root)?;
+    let (wanted, listed) = fill(&text, &there, &|file| {
+        let source = std::fs::read_to_string(root.join(file));
+        purpose(&source.map_err(|e| format!("cannot read {file}: {e}"))?)
+            .ok_or(format!("{file} does not say what it is for: it has no module documentation"))
+    })?;
+    if let Some(file) = there.difference(&listed).next() {
+        return Err(format!("ARCHITECTURE.md has no list for the directory of {file}"));
     }
-    for path in there.difference(&named.known) {
-        problems.push(format!("{path} is not in ARCHITECTURE.md"));
+    if wanted != text {
+        if !args.iter().any(|arg| arg == "--write") {
+            return Err("ARCHITECTURE.md is not what the files say of themselves; \
+                        mend it by: cargo xtask architecture --write"
+                .into());
+        }
+        std::fs::write(&path, wanted).map_err(|e| format!("cannot write ARCHITECTURE.md: {e}"))?;
     }
-    if problems.is_empty() {
-        println!("ARCHITECTURE.md: {} files, each named", there.len());
-        return Ok(());
-    }
-    Err(problems.join("\n"))
+    println!("ARCHITECTURE.md: {} files", there.len());
+    Ok(())
 }
 
 /// The source files, as paths from the root.
 fn sources(root: &Path) -> Result<BTreeSet<String>> {
     let mut found = BTreeSet::new();
-    let mut pending: Vec<PathBuf> = ["crates", "xtask"].map(|dir| root.join(dir)).into();
+    let mut pending: Vec<PathBuf> =
+        ["crates", "xtask", "bench/src", "fuzz"].map(|dir| root.join(dir)).into();
     while let Some(dir) = pending.pop() {
+        // What builds leave behind is no source, and a room may not be there.
+        if dir.ends_with("target") || !dir.exists() {
+            continue;
+        }
         let entries = std::fs::read_dir(&dir).map_err(|e| format!("{}: {e}", dir.display()))?;
         for entry in entries {
             let path = entry.map_err(|e| format!("{}: {e}", dir.display()))?.path();
@@ -50,62 +63,51 @@ fn sources(root: &Path) -> Result<BTreeSet<String>> {
     Ok(found)
 }
 
-#[derive(Default)]
-struct Named {
-    known: BTreeSet<String>,
-    unknown: BTreeSet<String>,
+/// The first paragraph of a file's module documentation, on one line.
+fn purpose(source: &str) -> Option<String> {
+    let lines = source.lines().map_while(|line| line.strip_prefix("//!"));
+    let words: Vec<&str> = lines.map(str::trim).take_while(|line| !line.is_empty()).collect();
+    (!words.is_empty()).then(|| words.join(" "))
 }
 
-fn named(text: &str, there: &BTreeSet<String>) -> Named {
-    let mut named = Named::default();
-    let mut heading = String::new();
-    let mut fenced = false;
+/// The document with its lists filled in, and the files in them. A file belongs to the list with the
+/// longest directory above it.
+fn fill(
+    text: &str,
+    there: &BTreeSet<String>,
+    purpose: &dyn Fn(&str) -> Result<String>,
+) -> Result<(String, BTreeSet<String>)> {
+    let dir_of = |line: &str| {
+        let dir = line.strip_prefix(OPEN)?.strip_suffix("-->")?;
+        Some(dir.trim().trim_end_matches('/').to_owned())
+    };
+    let dirs: Vec<String> = text.lines().filter_map(dir_of).collect();
+    let owner = |file: &str| {
+        let above = dirs.iter().filter(|dir| {
+            file.strip_prefix(dir.as_str()).is_some_and(|rest| rest.starts_with('/'))
+        });
+        above.max_by_key(|dir| dir.len()).cloned()
+    };
+    let (mut out, mut listed) = (String::new(), BTreeSet::new());
+    let mut inside = false;
     for line in text.lines() {
-        if line.trim_start().starts_with("```") {
-            fenced = !fenced;
+        inside &= line != CLOSE;
+        if !inside {
+            out.push_str(line);
+            out.push('\n');
         }
-        if fenced {
-            continue;
-        }
-        let quoted: Vec<&str> = line.split('`').skip(1).step_by(2).collect();
-        if line.starts_with('#') {
-            let dir = quoted.iter().find(|q| there.iter().any(|p| under(p, q)));
-            if let Some(dir) = dir {
-                heading = dir.trim_end_matches('/').to_owned();
-            }
-        }
-        for name in quoted {
-            for name in expand(name) {
-                if !name.ends_with(".rs") {
-                    continue;
-                }
-                let candidates =
-                    [name.clone(), format!("{heading}/{name}"), format!("{heading}/src/{name}")];
-                match candidates.iter().find(|path| there.contains(*path)) {
-                    Some(path) => named.known.insert(path.clone()),
-                    None => named.unknown.insert(name),
-                };
-            }
+        let Some(dir) = dir_of(line) else { continue };
+        inside = true;
+        for file in there.iter().filter(|file| owner(file).as_ref() == Some(&dir)) {
+            let name = file[dir.len() + 1..].trim_start_matches("src/");
+            out.push_str(&format!("- `{name}`: {}\n", purpose(file)?));
+            listed.insert(file.clone());
         }
     }
-    named
-}
-
-fn under(path: &str, dir: &str) -> bool {
-    let dir = dir.trim_end_matches('/');
-    !dir.is_empty() && path.strip_prefix(dir).is_some_and(|rest| rest.starts_with('/'))
-}
-
-/// `a/{b,c}.rs` is two names.
-fn expand(name: &str) -> Vec<String> {
-    let braces = name.split_once('{').and_then(|(before, rest)| {
-        rest.split_once('}').map(|(inside, after)| (before, inside, after))
-    });
-    match braces {
-        Some((before, inside, after)) => {
-            inside.split(',').map(|part| format!("{before}{}{after}", part.trim())).collect()
-        }
-        None => vec![name.to_owned()],
+    if inside {
+        Err(format!("a list in ARCHITECTURE.md has no `{CLOSE}`"))
+    } else {
+        Ok((out, listed))
     }
 }
 
@@ -114,13 +116,25 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_under_headings() {
-        let there = ["crates/ir/src/a.rs", "crates/ir/src/b/c.rs", "xtask/src/main.rs"];
+    fn lists_are_filled_by_the_nearest_directory() {
+        let there = ["crates/a/src/x.rs", "crates/a/src/sub/y.rs", "crates/a/tests/z.rs"];
         let there: BTreeSet<String> = there.map(String::from).into();
-        let text = "## The IR: `crates/ir`\n- `a.rs` does\n- `b/{c,d}.rs`\n```\n`no.rs`\n```\n\
-                    # else\n`xtask/src/main.rs`";
-        let named = named(text, &there);
-        assert_eq!(named.known, there);
-        assert_eq!(named.unknown, ["b/d.rs".to_owned()].into());
+        let text = "one\n<!-- files: crates/a -->\n- stale\n<!-- end -->\ntwo\n\
+                    <!-- files: crates/a/src/sub -->\n<!-- end -->\n";
+        let (filled, listed) = fill(text, &there, &|file| Ok(file.to_uppercase())).unwrap();
+        assert_eq!(
+            filled,
+            "one\n<!-- files: crates/a -->\n- `x.rs`: CRATES/A/SRC/X.RS\n\
+             - `tests/z.rs`: CRATES/A/TESTS/Z.RS\n<!-- end -->\ntwo\n\
+             <!-- files: crates/a/src/sub -->\n- `y.rs`: CRATES/A/SRC/SUB/Y.RS\n<!-- end -->\n"
+        );
+        assert_eq!(listed, there);
+        assert!(fill("<!-- files: crates/a -->\n", &there, &|_| Ok("".into())).is_err());
+    }
+
+    #[test]
+    fn the_purpose_is_the_first_paragraph() {
+        assert_eq!(purpose("//! One\n//! two.\n//!\n//! Three.\n").as_deref(), Some("One two."));
+        assert_eq!(purpose("fn main() {}\n"), None);
     }
 }

@@ -33,8 +33,8 @@ const STEPS: &[Step] = &[
     Step { name: "doc", takes: "", does: "documentation, warnings are errors", run: checks::doc },
     Step {
         name: "architecture",
-        takes: "",
-        does: "every source file is described in ARCHITECTURE.md",
+        takes: "[--write]",
+        does: "ARCHITECTURE.md says of each file what the file says",
         run: architecture::check,
     },
     Step {

@@ -33,6 +33,9 @@ pub fn batches(sizes: impl Iterator<Item = usize>) -> Vec<(usize, usize)> {
     batches
 }
 
+/// A batch's number and what came of it.
+type Outcome<R, E> = (usize, Result<R, E>);
+
 /// Runs `work` on each of `count` batches with a context made by `context`, on `jobs` threads, and
 /// returns the outcomes in order and the contexts.
 ///
@@ -68,7 +71,7 @@ pub fn run<C: Send, R: Send, E: Send>(
     };
     let mut slots: Vec<Option<Result<R, E>>> = (0..count).map(|_| None).collect();
     let mut contexts = Vec::with_capacity(jobs);
-    let mut collect = |(context, done): (C, Vec<(usize, Result<R, E>)>)| {
+    let mut collect = |(context, done): (C, Vec<Outcome<R, E>>)| {
         contexts.push(context);
         for (batch, outcome) in done {
             slots[batch] = Some(outcome);

@@ -199,10 +199,13 @@ impl Func {
     }
 }
 
+/// Makes the record of a host function for one store.
+type MakeHostFunc = dyn Fn(StorePtr, &Runtime, u32) -> runwell_vm::HostFunc + Send + Sync;
+
 /// A host function before it is in a store.
 pub struct HostFunc {
     ty: FuncType,
-    make: Box<dyn Fn(StorePtr, &Runtime, u32) -> runwell_vm::HostFunc + Send + Sync>,
+    make: Box<MakeHostFunc>,
 }
 
 /// A host function in a store; holds the number of its type.

@@ -388,7 +388,7 @@ fn build(
     Ok(InstanceState {
         module: module.clone(),
         vmctx,
-        data: data,
+        data,
         memories: memories.into(),
         tables: tables.into(),
         globals: globals.into(),

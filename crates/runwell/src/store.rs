@@ -34,14 +34,14 @@ pub struct Store<T: 'static> {
 
 /// The store behind its handle; never moves.
 #[repr(C)]
-pub struct StoreInner<T: 'static> {
+pub(crate) struct StoreInner<T: 'static> {
     pub(crate) opaque: StoreOpaque,
     pub(crate) data: T,
 }
 
 /// Where a store is, for host code that generated code calls.
 #[derive(Copy, Clone)]
-pub struct StorePtr(NonNull<()>);
+pub(crate) struct StorePtr(NonNull<()>);
 
 // SAFETY: the pointer is only used while its store is in use on the same thread.
 unsafe impl Send for StorePtr {}

@@ -208,7 +208,7 @@ impl Instance {
 /// The range `at..at + len` if it is inside of `size`.
 fn range(at: u64, len: u64, size: usize) -> Option<std::ops::Range<usize>> {
     let end = at.checked_add(len)?;
-    (end <= size as u64).then(|| at as usize..end as usize)
+    (end <= size as u64).then_some(at as usize..end as usize)
 }
 
 const MEMORY: TrapCode = TrapCode::MemoryOutOfBounds;

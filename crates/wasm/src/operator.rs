@@ -112,7 +112,7 @@ macro_rules! verbs {
                 #[inline]
                 #[allow(unused_variables)]
                 fn $visit($cx: &mut Cx, $m: &ModuleInfo $(, $arg: $ty)*) -> Result<()> {
-                    $body;
+                    let _: () = $body;
                     Ok(())
                 }
             )*

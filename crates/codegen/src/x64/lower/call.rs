@@ -304,10 +304,9 @@ pub(super) fn ref_func(cx: &mut Lower<'_>, index: u32, inst: &Inst) {
 }
 
 const _: () = assert!(
-    Operands::MAX
-        >= INT_RESULTS.len()
-            + FLOAT_RESULTS
-            + runwell_abi::call::INT_ARGS.len()
-            + runwell_abi::call::FLOAT_ARGS
-            + 1
+    INT_RESULTS.len()
+        + FLOAT_RESULTS
+        + runwell_abi::call::INT_ARGS.len()
+        + runwell_abi::call::FLOAT_ARGS
+        < Operands::MAX
 );

@@ -184,7 +184,7 @@ fn unsigned32(cx: &mut Lower<'_>, def: VReg, x: VReg, d: u32) {
         let product = multiply(cx, wide, m);
         return shift_to(cx, def, product, ShiftKind::Shr, 32 + s);
     }
-    if d % 2 == 0 {
+    if d.is_multiple_of(2) {
         // The dividend halved has 31 bits, for which a reciprocal of 32 bits is exact.
         let zeros = d.trailing_zeros();
         let half = shifted(cx, Type::I64, wide, ShiftKind::Shr, zeros);
@@ -281,7 +281,7 @@ fn unsigned64(cx: &mut Lower<'_>, def: VReg, x: VReg, d: u64) {
         mul_wide(cx, Type::I64, false, high, reciprocal, x);
         return shift_by(cx, Type::I64, def, high, ShiftKind::Shr, s);
     }
-    if d % 2 == 0 {
+    if d.is_multiple_of(2) {
         let zeros = d.trailing_zeros();
         let odd = d >> zeros;
         let s = 63 - odd.leading_zeros();

@@ -2,8 +2,8 @@
 
 use super::{Rhs, def_reg, def_tied, float_size, int_size, mov_kind, use_late, use_reg};
 use crate::lower::Lower;
-use crate::x64::inst::{Amode, Aux, Base, FKind, MOp, TRUNC_64, TRUNC_SAT, TRUNC_SIGNED};
 use crate::vcode::VReg;
+use crate::x64::inst::{Amode, Aux, Base, FKind, MOp, TRUNC_64, TRUNC_SAT, TRUNC_SIGNED};
 use runwell_ir::{Const, Inst, Op, Type, Value};
 
 /// A constant in the function's constant area.
@@ -71,8 +71,7 @@ pub(super) fn copysign(cx: &mut Lower<'_>, index: u32, inst: &Inst) {
 pub(super) fn sign(cx: &mut Lower<'_>, index: u32, inst: &Inst) {
     let def = cx.result(index);
     // The absolute value of a NaN that is put right later is put right with it.
-    let source =
-        if inst.op == Op::FNeg { cx.get_exact(inst.va()) } else { cx.get(inst.va()) };
+    let source = if inst.op == Op::FNeg { cx.get_exact(inst.va()) } else { cx.get(inst.va()) };
     let sign = if inst.ty == Type::F32 { 0x8000_0000_8000_0000 } else { 1u64 << 63 };
     let (kind, bits) = if inst.op == Op::FNeg { (FKind::Xor, sign) } else { (FKind::And, !sign) };
     let aux = Aux::sized(float_size(inst.ty)).with_kind(kind as u32);
