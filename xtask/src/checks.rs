@@ -25,7 +25,10 @@ pub(crate) fn clippy(_: &[String]) -> Result {
 pub(crate) fn doc(_: &[String]) -> Result {
     let args =
         ["doc", "--workspace", "--no-deps", "--document-private-items", "--locked", "--quiet"];
-    must("cargo doc", cargo(&args).env("RUSTDOCFLAGS", "-Dwarnings"))
+    must(
+        "cargo doc",
+        cargo(&args).env("RUSTDOCFLAGS", "-Dwarnings -Arustdoc::private-intra-doc-links"),
+    )
 }
 
 /// `cargo xtask test [ARGS…]`: with `cargo nextest` where it is installed, else with `cargo test`;

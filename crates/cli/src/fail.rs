@@ -32,7 +32,7 @@ pub(crate) struct Failure {
 }
 
 impl Failure {
-    pub(crate) fn new(code: Code, message: impl Into<String>) -> Error {
+    pub(crate) fn error(code: Code, message: impl Into<String>) -> Error {
         Error::new(Failure { code, message: message.into() })
     }
 }
@@ -64,7 +64,7 @@ pub(crate) fn in_file(error: Error, file: &Path) -> Error {
         }
         CompileError::Bug { .. } => (Code::Bug, "; please report it with the module"),
     };
-    Failure::new(code, format!("{file}: {compile}{hint}"))
+    Failure::error(code, format!("{file}: {compile}{hint}"))
 }
 
 /// Prints an error and gives the exit code.

@@ -18,7 +18,7 @@ pub(crate) fn inspect(options: &Inspect) -> Result<ExitCode> {
     let inspection = runwell::inspect::inspect(&engine, &bytes, which).map_err(|error| {
         match error.downcast_ref::<WhichError>() {
             Some(which) => {
-                Failure::new(Code::Usage, format!("{}: {which}", options.file.display()))
+                Failure::error(Code::Usage, format!("{}: {which}", options.file.display()))
             }
             None => in_file(error, &options.file),
         }

@@ -46,7 +46,7 @@ fn preloaded(
 ) -> Result<()> {
     let Some((name, file)) = preload.split_once('=') else {
         let message = format!("--preload {preload}: expected NAME=FILE");
-        return Err(Failure::new(Code::Usage, message));
+        return Err(Failure::error(Code::Usage, message));
     };
     let module = load::module(engine, Path::new(file))?;
     linker.module(store, name, &module)?;
@@ -83,7 +83,7 @@ fn context(options: &Run) -> Result<WasiCtx> {
                 }
                 Err(error) => {
                     let message = format!("--env {setting}: {error}; give a value with NAME=VALUE");
-                    return Err(Failure::new(Code::Usage, message));
+                    return Err(Failure::error(Code::Usage, message));
                 }
             },
         }
@@ -97,7 +97,7 @@ fn context(options: &Run) -> Result<WasiCtx> {
     for dir in &options.dirs {
         let (host, guest) = dir.split_once("::").unwrap_or((dir, dir));
         builder.preopened_dir(host, guest).map_err(|error| {
-            Failure::new(Code::Io, format!("--dir {dir}: cannot open `{host}`: {error}"))
+            Failure::error(Code::Io, format!("--dir {dir}: cannot open `{host}`: {error}"))
         })?;
     }
     Ok(builder.build())
@@ -133,7 +133,7 @@ fn execute(
             options.file.display(),
             if names.is_empty() { "none".to_string() } else { names.join(", ") }
         );
-        return Err(Failure::new(Code::Usage, message));
+        return Err(Failure::error(Code::Usage, message));
     };
     invoke(func, &options.args, store)
 }
@@ -142,7 +142,7 @@ fn invoke(func: Func, args: &[String], store: &mut Store<WasiCtx>) -> Result<()>
     let ty = func.ty(&*store);
     if ty.params().len() != args.len() {
         let message = format!("the function takes {ty}, but {} arguments are given", args.len());
-        return Err(Failure::new(Code::Usage, message));
+        return Err(Failure::error(Code::Usage, message));
     }
     let params = args
         .iter()
@@ -164,7 +164,7 @@ fn with_file(error: runwell::Error, file: &Path) -> runwell::Error {
     if stops_guest {
         return error;
     }
-    Failure::new(Code::Link, format!("{}: {error:#}", file.display()))
+    Failure::error(Code::Link, format!("{}: {error:#}", file.display()))
 }
 
 fn print_times(format: Stats, compile: Duration, run: Duration, module: &Module) {

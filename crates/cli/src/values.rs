@@ -4,7 +4,7 @@ use crate::fail::{Code, Failure};
 use runwell::{Result, Val, ValType};
 
 fn bad(text: &str, ty: ValType) -> runwell::Error {
-    Failure::new(Code::Usage, format!("`{text}` is not a value of type {ty}"))
+    Failure::error(Code::Usage, format!("`{text}` is not a value of type {ty}"))
 }
 
 /// Reads an integer, decimal or hexadecimal, signed or unsigned, of this many bits.

@@ -17,7 +17,7 @@ pub(crate) fn wast(options: &Wast) -> Result<ExitCode> {
         let bytes = load::bytes(file)?;
         let text = String::from_utf8(bytes).map_err(|error| {
             let at = error.utf8_error().valid_up_to();
-            Failure::new(Code::Invalid, format!("{name}: not UTF-8 text at byte {at:#x}"))
+            Failure::error(Code::Invalid, format!("{name}: not UTF-8 text at byte {at:#x}"))
         })?;
         match runwell_wast::run(&engine, &text) {
             Ok(report) => {

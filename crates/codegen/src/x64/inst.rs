@@ -1,4 +1,4 @@
-//! The machine instructions that selection makes, and how they are packed into [`VInst`].
+//! The machine instructions that selection makes, and how they are packed into [`VInst`](crate::vcode::VInst).
 //!
 //! Most are one x86 instruction; those whose meaning needs several (a checked division, a
 //! conversion with its range check, a call that changes contexts) are expanded by emission, so that
