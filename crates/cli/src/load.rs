@@ -17,17 +17,17 @@ pub(crate) fn engine(options: &Compiler, configure: impl FnOnce(&mut Config)) ->
 pub(crate) fn bytes(file: &Path) -> Result<Vec<u8>> {
     let name = file.display();
     let metadata = std::fs::metadata(file)
-        .map_err(|error| Failure::new(Code::Io, format!("{name}: cannot be read: {error}")))?;
+        .map_err(|error| Failure::error(Code::Io, format!("{name}: cannot be read: {error}")))?;
     if metadata.is_dir() {
-        return Err(Failure::new(
+        return Err(Failure::error(
             Code::Io,
             format!("{name}: is a directory; name a .wasm or .wat file"),
         ));
     }
     let bytes = std::fs::read(file)
-        .map_err(|error| Failure::new(Code::Io, format!("{name}: cannot be read: {error}")))?;
+        .map_err(|error| Failure::error(Code::Io, format!("{name}: cannot be read: {error}")))?;
     if bytes.is_empty() {
-        return Err(Failure::new(Code::Invalid, format!("{name}: the file is empty")));
+        return Err(Failure::error(Code::Invalid, format!("{name}: the file is empty")));
     }
     Ok(bytes)
 }
@@ -49,7 +49,7 @@ pub(crate) fn binary(file: &Path) -> Result<Vec<u8>> {
         } else {
             "something else"
         };
-        return Err(Failure::new(
+        return Err(Failure::error(
             Code::Invalid,
             format!(
                 "{name}: not a WebAssembly module, neither binary nor text, but {what}, at byte 0x0"
@@ -57,7 +57,7 @@ pub(crate) fn binary(file: &Path) -> Result<Vec<u8>> {
         ));
     }
     runwell::text_to_binary(&bytes, Some(file))
-        .map_err(|error| Failure::new(Code::Invalid, format!("{error}")))
+        .map_err(|error| Failure::error(Code::Invalid, format!("{error}")))
 }
 
 /// The compiled module in a file.
