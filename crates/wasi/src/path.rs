@@ -287,7 +287,10 @@ pub fn path_remove_directory(
     path_len: u32,
 ) -> Result<()> {
     let dir = changing(ctx, fd, rights::PATH_REMOVE_DIRECTORY)?;
-    Ok(dir.dir.remove_dir(mem.path(path, path_len)?)?)
+    let path = mem.path(path, path_len)?;
+    // The walk takes slashes at the end for another component, `.`, which cannot be removed.
+    let name = path.trim_end_matches('/');
+    Ok(dir.dir.remove_dir(if name.is_empty() { path } else { name })?)
 }
 
 /// `path_rename`: gives a file or directory another name, and takes the place of what had it.
