@@ -181,7 +181,8 @@ fn open_options(follow: bool, oflags: u32, base: u64, flags: u32) -> OpenOptions
 /// # Errors
 /// [`Errno::BadF`], [`Errno::NotDir`], [`Errno::MFile`], [`Errno::Inval`] for flags that are unknown
 /// or contradict each other, [`Errno::NotCapable`] when the path leads out or reading or writing is
-/// not passed on, [`Errno::RoFs`], [`Errno::Fault`], or what the host reports.
+/// not passed on, [`Errno::IsDir`] for a directory that is to be written, [`Errno::RoFs`],
+/// [`Errno::Fault`], or what the host reports.
 #[allow(clippy::too_many_arguments)]
 pub fn path_open(
     ctx: &mut WasiCtx,
@@ -211,6 +212,9 @@ pub fn path_open(
         }
         let found =
             if follow { dir.dir.open_dir(path)? } else { dir.dir.open_dir_nofollow(path)? };
+        if base & rights::FD_WRITE != 0 {
+            return Err(Errno::IsDir);
+        }
         (found.into_std_file(), true)
     } else {
         let changes = [

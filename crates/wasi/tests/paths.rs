@@ -81,6 +81,8 @@ fn opening_directories() {
     assert_eq!(guest.open_with(99, FOLLOW, "f", 0, READ, 0), Err(Errno::BadF));
     assert_eq!(guest.open("d/f", DIRECTORY, READ), Err(Errno::NotDir));
     assert_eq!(guest.open("d", 0, WRITE), Err(Errno::IsDir));
+    assert_eq!(guest.open("d", DIRECTORY, READ_WRITE), Err(Errno::IsDir));
+    assert_eq!(guest.open("d/f", DIRECTORY, READ_WRITE), Err(Errno::NotDir));
     assert_eq!(guest.open("d", CREAT, READ), Err(Errno::IsDir));
     assert_eq!(guest.read(dir, 1), Err(Errno::BadF));
     assert_eq!(guest.write(dir, "x"), Err(Errno::BadF));
@@ -277,8 +279,8 @@ fn renaming_between_directories() {
     guest.mkdir("a").unwrap();
     guest.mkdir("b").unwrap();
     guest.put_file("a/f", "abc");
-    let a = guest.open("a", DIRECTORY, ALL).unwrap();
-    let b = guest.open("b", DIRECTORY, ALL).unwrap();
+    let a = guest.open("a", DIRECTORY, ALL & !WRITE).unwrap();
+    let b = guest.open("b", DIRECTORY, ALL & !WRITE).unwrap();
     let (old, old_len) = guest.path("f");
     let (new, new_len) = guest.second("g");
     guest
@@ -305,7 +307,7 @@ fn nothing_changes_in_a_read_only_directory() {
             ("write", guest.open("f", 0, WRITE)),
         ],
     );
-    let sub = guest.open("d", DIRECTORY, ALL).unwrap();
+    let sub = guest.open("d", DIRECTORY, ALL & !WRITE).unwrap();
     assert_eq!(guest.open_with(sub, FOLLOW, "g", CREAT, WRITE, 0), Err(Errno::RoFs));
     all_fail(
         Errno::RoFs,
