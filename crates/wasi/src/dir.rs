@@ -13,6 +13,7 @@ use crate::{GuestMemory, WasiCtx};
 use rustix::fs::{AtFlags, FileType, Mode, OFlags};
 
 /// One entry of a directory.
+#[derive(Default)]
 pub(crate) struct Entry {
     /// As the host has it; it need not be UTF-8.
     name: Box<[u8]>,
@@ -58,8 +59,9 @@ fn list(dir: &OpenDir) -> Result<Vec<Entry>> {
 /// entry gives nothing.
 ///
 /// # Errors
-/// [`Errno::BadF`], [`Errno::NotDir`], [`Errno::NotCapable`] without the right, [`Errno::Fault`],
-/// or what the host reports.
+/// [`Errno::BadF`], [`Errno::NotDir`], [`Errno::NotCapable`] without the right, [`Errno::NoMem`]
+/// when too many large directories are read in part at once, [`Errno::Fault`], or what the host
+/// reports.
 pub fn fd_readdir(
     ctx: &mut WasiCtx,
     mem: &mut GuestMemory<'_>,
@@ -69,13 +71,12 @@ pub fn fd_readdir(
     cookie: u64,
     used: u32,
 ) -> Result<()> {
-    let dir = ctx.table.dir_mut(fd)?;
-    dir.check_rights(rights::FD_READDIR)?;
+    ctx.table.dir(fd)?.check_rights(rights::FD_READDIR)?;
     mem.check(used, 4)?;
     mem.check(buffer, buffer_len)?;
-    let entries = match dir.listing.take() {
+    let entries = match ctx.table.take_listing(fd)? {
         Some(entries) if cookie != 0 => entries,
-        _ => list(dir)?,
+        _ => list(ctx.table.dir(fd)?)?,
     };
     let mut rest = mem.slice_mut(buffer, buffer_len)?;
     let mut next = cookie;
@@ -100,7 +101,7 @@ pub fn fd_readdir(
     }
     let left = rest.len() as u32;
     if left == 0 {
-        dir.listing = Some(entries);
+        ctx.table.keep_listing(fd, entries)?;
     }
     mem.write_u32(used, buffer_len - left)
 }

@@ -6,6 +6,7 @@
 //! the host hold.
 
 use crate::abi::{filetype, rights};
+use crate::dir::Entry;
 use crate::errno::{Errno, Result};
 use crate::stream::Stream;
 use cap_std::fs::{Dir, File};
@@ -14,6 +15,10 @@ use std::collections::BinaryHeap;
 
 /// Most descriptors that can be open at once.
 pub const MAX_DESCRIPTORS: u32 = 4096;
+
+/// Most entries that directories which are read in part hold together, about a hundred megabytes. A
+/// single directory may have more, so what this refuses is to start on many large ones at once.
+const MAX_LISTED: usize = 1 << 20;
 
 /// What a descriptor stands for.
 pub(crate) enum Descriptor {
@@ -44,7 +49,7 @@ pub(crate) struct OpenDir {
     /// What descriptors opened through it may have.
     pub(crate) inheriting: u64,
     /// Its entries, in the order and with the cookies that `fd_readdir` gave out.
-    pub(crate) listing: Option<Vec<crate::dir::Entry>>,
+    listing: Option<Vec<Entry>>,
 }
 
 impl OpenDir {
@@ -74,6 +79,8 @@ impl OpenDir {
 pub(crate) struct Table {
     slots: Vec<Option<Descriptor>>,
     free: BinaryHeap<Reverse<u32>>,
+    /// Entries in all listings.
+    listed: usize,
 }
 
 impl Table {
@@ -119,8 +126,11 @@ impl Table {
     /// Takes the descriptor with a number out; the number is free then.
     pub(crate) fn remove(&mut self, fd: u32) -> Result<Descriptor> {
         let slot = self.slots.get_mut(fd as usize).ok_or(Errno::BadF)?;
-        let descriptor = slot.take().ok_or(Errno::BadF)?;
+        let mut descriptor = slot.take().ok_or(Errno::BadF)?;
         self.free.push(Reverse(fd));
+        if let Descriptor::Dir(dir) = &mut descriptor {
+            self.listed -= dir.listing.take().map_or(0, |listing| listing.len());
+        }
         Ok(descriptor)
     }
 
@@ -130,9 +140,39 @@ impl Table {
         self.get(from)?;
         self.get(to)?;
         if from != to {
+            let listing = self.take_listing(from).unwrap_or_default();
+            self.take_listing(to).ok();
             let descriptor = self.remove(from)?;
             *self.get_mut(to)? = descriptor;
+            if let Some(listing) = listing {
+                self.keep_listing(to, listing)?;
+            }
         }
+        Ok(())
+    }
+
+    /// Takes out the entries that a directory holds, if it does.
+    ///
+    /// # Errors
+    /// [`Errno::NotDir`] for something else.
+    pub(crate) fn take_listing(&mut self, fd: u32) -> Result<Option<Vec<Entry>>> {
+        let listing = self.dir_mut(fd)?.listing.take();
+        self.listed -= listing.as_ref().map_or(0, Vec::len);
+        Ok(listing)
+    }
+
+    /// Lets a directory without entries hold some.
+    ///
+    /// # Errors
+    /// [`Errno::NoMem`] when other directories hold so many that these are too many;
+    /// [`Errno::NotDir`] for something else.
+    pub(crate) fn keep_listing(&mut self, fd: u32, listing: Vec<Entry>) -> Result<()> {
+        let total = self.listed + listing.len();
+        if self.listed > 0 && total > MAX_LISTED {
+            return Err(Errno::NoMem);
+        }
+        self.dir_mut(fd)?.listing = Some(listing);
+        self.listed = total;
         Ok(())
     }
 
@@ -153,8 +193,7 @@ impl Table {
         }
     }
 
-    /// The directory with a number.
-    pub(crate) fn dir_mut(&mut self, fd: u32) -> Result<&mut OpenDir> {
+    fn dir_mut(&mut self, fd: u32) -> Result<&mut OpenDir> {
         match self.get_mut(fd)? {
             Descriptor::Dir(dir) => Ok(dir),
             Descriptor::Stream(_) | Descriptor::File(_) => Err(Errno::NotDir),
@@ -212,6 +251,33 @@ mod tests {
         assert_eq!(table.renumber(1, 3), Err(Errno::BadF));
         assert_eq!(table.renumber(1, u32::MAX), Err(Errno::BadF));
         assert_eq!(table.push(stream()), Ok(3));
+    }
+
+    #[test]
+    fn entries_that_are_held_are_counted() {
+        let some = |count| (0..count).map(|_| Entry::default()).collect::<Vec<_>>();
+        let mut table = Table::default();
+        table.push(stream()).unwrap();
+        for _ in 1..4 {
+            let dir = Dir::open_ambient_dir(".", cap_std::ambient_authority()).unwrap();
+            table.push(Descriptor::Dir(OpenDir::new(dir, None, false))).unwrap();
+        }
+        // One may hold any number, and others as many as fit beside it.
+        table.keep_listing(1, some(MAX_LISTED + 1)).unwrap();
+        assert_eq!(table.keep_listing(2, some(1)), Err(Errno::NoMem));
+        assert_eq!(table.take_listing(1).unwrap().unwrap().len(), MAX_LISTED + 1);
+        table.keep_listing(1, some(MAX_LISTED - 5)).unwrap();
+        table.keep_listing(2, some(5)).unwrap();
+        assert_eq!(table.keep_listing(3, some(1)), Err(Errno::NoMem));
+        // They go with a directory that moves, and away with one that is closed or replaced.
+        table.renumber(2, 3).unwrap();
+        assert_eq!(table.listed, MAX_LISTED);
+        table.renumber(3, 1).unwrap();
+        assert_eq!((table.listed, table.take_listing(1).unwrap().unwrap().len()), (5, 5));
+        table.keep_listing(1, some(7)).unwrap();
+        table.remove(1).unwrap();
+        assert_eq!(table.listed, 0);
+        assert_eq!(table.keep_listing(0, some(1)), Err(Errno::NotDir));
     }
 
     #[test]
