@@ -164,6 +164,17 @@ fn constants_keep_their_bits() {
 }
 
 #[test]
+fn constants_alone_are_a_list() {
+    let all = parse::constants("1:i32, null:funcref , 0x10:i64").unwrap();
+    let shown: Vec<String> = all.iter().map(|constant| constant.to_string()).collect();
+    assert_eq!(shown, ["1:i32", "null:funcref", "16:i64"]);
+    assert_eq!(parse::constants("").unwrap(), []);
+    let error = parse::constants("1:i32 2:i32").unwrap_err();
+    assert_eq!(error.to_string(), "1:7: expected `,`, found `2`");
+    assert!(parse::constants("1:i32,").is_err());
+}
+
+#[test]
 fn several_functions_share_signatures() {
     let text = "func 0 sig0 () -> () {\n  sig1: (i32) -> ()\nb0:\n  return\n}\n\
                 func 1 sig1 (i32) -> () {\nb0:\n  v0: i32 = param\n  call f0 sig0()\n  return\n}\n";

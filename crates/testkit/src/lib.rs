@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 pub mod differential;
+pub mod filetest;
 pub mod generate;
 pub mod oracle;
 

@@ -4,7 +4,7 @@ use super::lex::{Position, Token};
 use super::{Parser, Place, Result, error_at};
 use crate::function::CALL_HAS_RESULT;
 use crate::op::{ResultType, Shape};
-use crate::{EdgeRef, Inst, LibCall, Op, TrapCode, Type, Value};
+use crate::{Const, EdgeRef, Inst, LibCall, Op, TrapCode, Type, Value};
 
 /// A value as it is used: a constant, or an instruction by its number.
 enum Operand {
@@ -297,6 +297,17 @@ impl Parser<'_> {
             self.advance();
             return Ok(Operand::Value(number, at));
         }
+        let Const { ty, bits } = self.constant()?;
+        let func = &mut self.func;
+        let field = *self.consts.entry((ty, bits)).or_insert_with(|| func.push_const(ty, bits).0);
+        Ok(Operand::Const(field))
+    }
+}
+
+impl Parser<'_> {
+    /// A constant with its type.
+    pub(super) fn constant(&mut self) -> Result<Const> {
+        let at = self.position;
         let text = match self.token {
             Token::Number(text) => text,
             Token::Word("null") => "0",
@@ -305,12 +316,10 @@ impl Parser<'_> {
         self.advance();
         self.punct(':')?;
         let ty = self.ty()?;
-        let Some(bits) = constant_bits(text, ty) else {
-            return Err(error_at(at, format!("`{text}` is no constant of type {ty}")));
-        };
-        let func = &mut self.func;
-        let field = *self.consts.entry((ty, bits)).or_insert_with(|| func.push_const(ty, bits).0);
-        Ok(Operand::Const(field))
+        match constant_bits(text, ty) {
+            Some(bits) => Ok(Const { ty, bits }),
+            None => Err(error_at(at, format!("`{text}` is no constant of type {ty}"))),
+        }
     }
 }
 

@@ -15,7 +15,7 @@ mod inst;
 mod lex;
 
 use crate::function::{BlockData, LoopData};
-use crate::{Block, Function, LoopId, Op, SigRef, Signature, Type};
+use crate::{Block, Const, Function, LoopId, Op, SigRef, Signature, Type};
 use lex::{Lexer, Position, Token};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -65,6 +65,22 @@ pub fn function(text: &str) -> Result<Function> {
 /// The first mistake in the text.
 pub fn functions(text: &str) -> Result<Vec<Function>> {
     Parser::new(text).functions()
+}
+
+/// Reads constants such as `5:i32, -0.5:f64`.
+///
+/// # Errors
+/// The first mistake in the text.
+pub fn constants(text: &str) -> Result<Vec<Const>> {
+    let mut parser = Parser::new(text);
+    let mut constants = Vec::new();
+    while parser.token != Token::End {
+        if !constants.is_empty() {
+            parser.punct(',')?;
+        }
+        constants.push(parser.constant()?);
+    }
+    Ok(constants)
 }
 
 /// A field that names a value whose instruction may not have been read yet.
