@@ -150,7 +150,7 @@ impl Display for Const {
 }
 
 /// A value where it is used.
-struct Use<'a>(&'a Function, Value);
+pub(crate) struct Use<'a>(pub(crate) &'a Function, pub(crate) Value);
 
 impl Display for Use<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -2,6 +2,7 @@
 
 use crate::function::CALL_HAS_RESULT;
 use crate::op::{Op, Shape};
+use crate::print::Use;
 use crate::{EdgeRef, Function, Inst, LibCall, TrapCode, Type, Value};
 
 /// An instruction in its surroundings, whose blocks, lists and edges are known to be sound.
@@ -57,7 +58,7 @@ impl Check<'_> {
 
     fn expect(&self, value: Value, ty: Type) -> Result<(), String> {
         let found = self.value(value)?;
-        ensure(found == ty, || format!("{value} is {found}, expected {ty}"))
+        ensure(found == ty, || format!("{} is {found}, expected {ty}", Use(self.func, value)))
     }
 
     fn edge(&self, edge: EdgeRef) -> Result<(), String> {
