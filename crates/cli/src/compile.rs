@@ -56,10 +56,11 @@ fn json(report: &Report) -> String {
     let work = report.work.total();
     let _ = write!(
         out,
-        "{{\"bytes\":{},\"functions\":{},\"seconds\":{:.9},\"work\":{work},\
+        "{{\"bytes\":{},\"functions\":{},\"checked\":{},\"seconds\":{:.9},\"work\":{work},\
          \"work_per_byte\":{:.4},\"code_bytes\":{},\"peak_memory\":{},\"passes\":[",
         report.module_bytes,
         report.functions,
+        report.checked,
         report.elapsed.as_secs_f64(),
         per_byte(work as f64, report),
         report.code_bytes,
@@ -86,9 +87,10 @@ fn text(report: &Report) -> String {
     let mut out = String::new();
     let work = report.work.total();
     let seconds = report.elapsed.as_secs_f64();
+    let checked = if report.checked > 0 { " (all checked)" } else { "" };
     let _ = writeln!(
         out,
-        "{} bytes, {} functions, {:.3} ms, {:.1} ns per byte\n\
+        "{} bytes, {} functions{checked}, {:.3} ms, {:.1} ns per byte\n\
          {} bytes of machine code, {:.2} per byte; peak memory of the process {:.1} MB\n",
         report.module_bytes,
         report.functions,

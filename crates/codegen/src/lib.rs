@@ -144,6 +144,8 @@ impl Codegen {
         }
         let registers = X64::reg_env();
         let allocation = self.allocator.run(&self.code, &registers, work);
+        #[cfg(test)]
+        let allocation = &tests::damaged(allocation);
         if let Some(listing) = &mut listing {
             listing.allocated = print::vcode::<X64>(&self.code, Some(allocation));
         }
@@ -156,5 +158,56 @@ impl Codegen {
             listing.machine = X64::disassemble(&compiled);
         }
         Ok(compiled)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::regalloc::Allocation;
+    use runwell_abi::{Arch, Features, Target, VmctxCounts, VmctxLayout};
+    use std::cell::Cell;
+
+    thread_local! {
+        /// What the allocator is made to do wrong on this thread.
+        static DAMAGE: Cell<Option<fn(&mut Allocation)>> = const { Cell::new(None) };
+    }
+
+    pub(super) fn damaged(allocation: &Allocation) -> Allocation {
+        let mut allocation = allocation.clone();
+        if let Some(damage) = DAMAGE.get() {
+            damage(&mut allocation);
+        }
+        allocation
+    }
+
+    #[test]
+    fn a_broken_allocation_is_a_bug_that_verification_finds() {
+        let text = "func 0 sig0 (i32, i32) -> (i32) {\nb0:\n  v0: i32 = param\n  \
+                    v1: i32 = param\n  v2: i32 = mul.i32 v0, v1\n  v3: i32 = sub.i32 v2, v1\n  \
+                    return v3\n}";
+        let func = runwell_ir::parse::function(text).unwrap();
+        let env = ModuleEnv {
+            target: Target { arch: Arch::X64, features: Features::default() },
+            layout: VmctxLayout::new(VmctxCounts::default()),
+            memories: Vec::new(),
+            tables: Vec::new(),
+            imported_funcs: 0,
+            escaped: vec![u32::MAX],
+            tail_calls_leave: false,
+        };
+        let mut codegen = Codegen::new();
+        let mut compile = |verify| codegen.compile(&func, &env, &mut Work::new(), verify);
+        let right = compile(true).unwrap();
+        // Both arguments in one register.
+        DAMAGE.set(Some(|allocation| {
+            let first = allocation.locs[0];
+            allocation.locs.fill(first);
+        }));
+        let (found, unchecked) = (compile(true), compile(false));
+        DAMAGE.set(None);
+        assert!(matches!(found, Err(Error::Bug(_))), "{found:?}");
+        assert_ne!(unchecked.unwrap().code, right.code);
+        assert_eq!(compile(true).unwrap(), right);
     }
 }

@@ -193,6 +193,8 @@ impl Worker {
         let clock = options.timing.then(Instant::now);
         let before = *self.translator.work();
         let func = self.translator.translate(&parsed.info, &parsed.validation, bytes, own)?;
+        #[cfg(test)]
+        let func = &tests::damaged(func);
         if options.verify {
             runwell_ir::verify::verify(func).map_err(|message| Error::Bug {
                 message: message.to_string(),
@@ -214,6 +216,7 @@ impl Worker {
         self.report.work.add(&work);
         self.report.work.add(&self.translator.work().since(&before));
         self.report.functions += 1;
+        self.report.checked += u32::from(options.verify);
         Ok(part.append(compiled)?)
     }
 }
@@ -293,4 +296,68 @@ fn link(parts: Vec<Part>, info: &ModuleInfo, work: &mut Work) -> Result<Image, E
         image.text[field].copy_from_slice(&relative.to_le_bytes());
     }
     Ok(image)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use runwell_abi::{Arch, Features, Target};
+    use std::cell::Cell;
+
+    thread_local! {
+        /// What the front end is made to do wrong on this thread.
+        static DAMAGE: Cell<Option<fn(&mut Function)>> = const { Cell::new(None) };
+    }
+
+    pub(super) fn damaged(func: &Function) -> Function {
+        let mut func = func.clone();
+        if let Some(damage) = DAMAGE.get() {
+            damage(&mut func);
+        }
+        func
+    }
+
+    fn options(verify: bool, jobs: usize) -> Options {
+        let target = Target { arch: Arch::X64, features: Features::default() };
+        Options { verify, jobs, ..Options::new(target) }
+    }
+
+    /// A module with two functions, `(func (param i32) (result i32))` each: the parameter plus 1,
+    /// and the parameter times 3.
+    const MODULE: &[u8] = b"\0asm\x01\0\0\0\
+        \x01\x06\x01\x60\x01\x7f\x01\x7f\
+        \x03\x03\x02\0\0\
+        \x0a\x11\x02\x07\0\x20\0\x41\x01\x6a\x0b\x07\0\x20\0\x41\x03\x6c\x0b";
+
+    #[test]
+    fn checkers_run_when_asked_and_change_nothing() {
+        let plain = compile(MODULE, &options(false, 1)).unwrap();
+        assert_eq!((plain.report.functions, plain.report.checked), (2, 0));
+        for jobs in [1, 2] {
+            let checked = compile(MODULE, &options(true, jobs)).unwrap();
+            assert_eq!((checked.report.functions, checked.report.checked), (2, 2));
+            assert_eq!(checked.image, plain.image);
+        }
+    }
+
+    #[test]
+    fn a_broken_function_is_a_bug_that_verification_finds() {
+        // The second function's product is of another type than what it returns.
+        DAMAGE.set(Some(|func| {
+            if func.index == 1 {
+                func.insts[0].ty = runwell_ir::Type::I64;
+            }
+        }));
+        let found = compile(MODULE, &options(true, 1));
+        let unchecked = compile(MODULE, &options(false, 1));
+        DAMAGE.set(None);
+        match found.expect_err("a bug") {
+            Error::Bug { message, func } => {
+                assert_eq!(func, Some(1));
+                assert!(message.contains("entry parameter"), "{message}");
+            }
+            other => panic!("{other}"),
+        }
+        assert_eq!(unchecked.unwrap().report.checked, 0);
+    }
 }

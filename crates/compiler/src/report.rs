@@ -23,6 +23,9 @@ pub struct Report {
     pub module_bytes: u64,
     /// Functions compiled.
     pub functions: u32,
+    /// Those of them that every checker of the compiler has passed: all with
+    /// [`crate::Options::verify`], none without.
+    pub checked: u32,
     /// Bytes of machine code, constants and jump tables included.
     pub code_bytes: u64,
     /// Steps, per pass.
@@ -55,6 +58,7 @@ impl Report {
     /// Adds what another thread did. Times add up; peaks are the larger of both.
     pub(crate) fn add(&mut self, other: &Report) {
         self.functions += other.functions;
+        self.checked += other.checked;
         self.work.add(&other.work);
         for (mine, theirs) in self.times.iter_mut().zip(other.times) {
             *mine += theirs;

@@ -10,16 +10,16 @@
 ; ----
 func 0:
 b0():
-    Args.8 def %4=rdi
-    MovImm.8 def %5=rax
-    Jmp.8
+    Args def %4=rdi
+    MovImm 0x0 def %5=rax
+    Jmp edge 0
     -> b1(%4, %5)
 b1(%3, %0):
     Add3.32 def %2=rcx, %3=rdi, %0=rax
-    Alu.32 -1 def %1=rdi, %3=rdi
+    Alu.32 Add -1 def %1=rdi, %3=rdi
     Test.32 %1=rdi, %1=rdi
-    Jcc.8 ne
+    Jcc ne
     -> b1(%1, %2); rax <- rcx (4)
     -> b2()
 b2():
-    Ret.8 %0=rax
+    Ret %0=rax

@@ -6,7 +6,7 @@
 ; ----
 func 0:
 b0():
-    Args.8 def %3=rdi, def %2=rsi
+    Args def %3=rdi, def %2=rsi
     Lea.32 [reg + index*4 + 0] def %1, %3, %2
-    Alu.32 [memory + index*1 + 8] def %0=#1, %2, %1
-    Ret.8 %0=rax
+    Alu.32 Add [memory + index*1 + 8] def %0=#1, %2, %1
+    Ret %0=rax

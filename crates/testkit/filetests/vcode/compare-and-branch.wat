@@ -6,16 +6,16 @@
 ; ----
 func 0:
 b0():
-    Args.8 def %2=rdi, def %1=rsi
+    Args def %2=rdi, def %1=rsi
     Cmp.32 %2, %1*
-    Jcc.8 l
+    Jcc l
     -> b1()
     -> b2()
 b1():
-    Jmp.8
+    Jmp edge 0
     -> b3(%2)
 b2():
-    Jmp.8
+    Jmp edge 0
     -> b3(%1)
 b3(%0):
-    Ret.8 %0=rax
+    Ret %0=rax
