@@ -122,7 +122,7 @@ fn agree(all: &[Function], old: &Function, new: &Function) -> Result<(), String>
         if wanted != found {
             return Err(format!("{args:x?} gave {wanted:x?} before and {found:x?} after"));
         }
-        if before.state() != after.state() {
+        if !before.same_state(&after) {
             return Err(format!("{args:x?} left another state after than before"));
         }
     }
