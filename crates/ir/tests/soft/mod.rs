@@ -143,7 +143,7 @@ pub(crate) fn div(a: Num, b: Num) -> Num {
         (Finite(s, m, e), Finite(t, n, f)) => {
             let ((m, e), (n, f)) = (normal(m, e), normal(n, f));
             let wide = m << 70;
-            Finite(s != t, wide / n | u128::from(wide % n != 0), e - 70 - f)
+            Finite(s != t, (wide / n) | u128::from(wide % n != 0), e - 70 - f)
         }
     }
 }
