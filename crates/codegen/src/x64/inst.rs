@@ -18,7 +18,8 @@ macro_rules! mops {
         pub enum MOp { $($(#[$doc])* $name),* }
 
         impl MOp {
-            const ALL: &'static [MOp] = &[$(MOp::$name),*];
+            /// All operations, by number.
+            pub const ALL: &'static [MOp] = &[$(MOp::$name),*];
 
             /// The operation with this number.
             #[inline]
@@ -50,7 +51,7 @@ mops! {
     CmpMem,
     /// Flags of `a & b|imm`.
     Test,
-    /// Flags of `mem & reg|imm`.
+    /// Flags of `mem & imm`.
     TestMem,
     /// Carry = bit `b` of `a`.
     Bt,
@@ -88,7 +89,7 @@ mops! {
     FAlu,
     /// `def = sqrt(rm)`.
     FSqrt,
-    /// `def = round(rm)`; `imm` is the mode.
+    /// `def = round(rm)`. Kind: the mode.
     FRound,
     /// Flags of `ucomis a, rm`.
     FCmp,
