@@ -10,6 +10,8 @@
 mod cases;
 #[path = "encoder_ops/code.rs"]
 mod code;
+#[path = "encoder_ops/effects.rs"]
+mod effects;
 
 use runwell_abi::target::{Arch, Features, Target};
 use runwell_abi::vmctx::{VmctxCounts, VmctxLayout};

@@ -83,7 +83,8 @@ fn hex(bytes: &[u8]) -> String {
     text
 }
 
-fn formatter() -> IntelFormatter {
+/// How instructions are written.
+pub(super) fn formatter() -> IntelFormatter {
     let mut formatter = IntelFormatter::new();
     let options = formatter.options_mut();
     options.set_hex_prefix("0x");

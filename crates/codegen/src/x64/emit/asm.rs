@@ -349,6 +349,7 @@ impl Asm {
     }
 
     pub(super) fn jcc(&mut self, cc: u32, target: Label) {
+        debug_assert!(cc < 16, "a condition of two flags");
         if let Some(distance) = self.short(target, 2) {
             return self.bytes(&[0x70 | cc as u8, distance as u8]);
         }
@@ -476,12 +477,14 @@ impl Asm {
     }
 
     pub(super) fn setcc(&mut self, cc: u32, to: u8) {
+        debug_assert!(cc < 16, "a condition of two flags");
         let mut op = Op::new(0x0f90 | cc);
         op.byte_rm = true;
         self.op(op, 0, Rm::Reg(to));
     }
 
     pub(super) fn cmov(&mut self, cc: u32, size: u32, to: u8, from: Rm) {
+        debug_assert!(cc < 16, "a condition of two flags");
         self.op(Op::new(0x0f40 | cc).wide(size), to, from);
     }
 

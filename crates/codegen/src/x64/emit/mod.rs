@@ -9,6 +9,8 @@ mod control;
 mod frame;
 mod ops;
 mod seq;
+#[cfg(test)]
+mod sweep;
 
 use self::asm::{Asm, Label, Mem, Rm};
 use crate::emit::{EmitInput, block_order};

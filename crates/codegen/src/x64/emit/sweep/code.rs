@@ -1,0 +1,134 @@
+//! Calls, returns, traps, and the frame.
+
+use super::Class::Fixed;
+use super::{Sweep, form, listing};
+use crate::vcode::PReg;
+use crate::x64::inst::{Aux, MOp};
+use runwell_abi::{LibCall, TrapCode};
+
+pub(super) fn sweep(s: &mut Sweep) {
+    let aux = Aux::default();
+    for code in TrapCode::ALL {
+        let trap = form(MOp::Ud2, aux.with_kind(code as u32), 0, &[]);
+        s.check(&trap, |_| true, &["ud2", "ret"]);
+        assert_eq!(s.emit(&trap, &[]).traps, [(0, code)]);
+    }
+    for helper in LibCall::ALL {
+        // Zero is no special case: flags may be lost, but the encoder keeps them.
+        let number = *helper as i32;
+        let line = format!("mov eax, {number}");
+        let call = form(MOp::CallLib, aux, number, &[]);
+        s.check(&call, |_| true, &[&line, "call qword ptr [r14+0x18]", "ret"]);
+    }
+    calls(s);
+    leaving(s);
+}
+
+const ENTER: [&str; 3] = ["mov r10, r14", "mov r14, [rax+8]", "mov r15, [rax+0x10]"];
+/// The base of memory 0, behind the fixed head of the context.
+const RELOAD: &str = "mov r15, [r14+0x30]";
+
+fn calls(s: &mut Sweep) {
+    let aux = Aux::default();
+    for (op, name) in [(MOp::Call, "call @1"), (MOp::TailCall, "jmp @1")] {
+        let call = form(op, aux, 77, &[]);
+        s.check(&call, |_| true, &[name, "ret"]);
+        assert_eq!(s.emit(&call, &[]).relocs, [(1, 77)]);
+    }
+    let record = [Fixed(0)];
+    let import = form(MOp::CallImport, aux, 0, &record);
+    let reference = form(MOp::CallRef, aux, 0, &record);
+    let call = "call qword ptr [rax]";
+    s.check(&import, |_| true, &[&ENTER[..], &[call, RELOAD, "ret"]].concat());
+    let usual = ["cmp [rax+8], r14", "jne @4", call, "ret"];
+    s.check(&reference, |_| true, &[&usual[..], &ENTER, &[call, RELOAD, "jmp @3"]].concat());
+    let tail = form(MOp::TailRef, aux, 0, &record);
+    s.check(&tail, |_| true, &[&ENTER[..], &["jmp qword ptr [rax]", "ret"]].concat());
+    // With the own context in the frame.
+    s.context = Some(0x58);
+    let back = ["mov r14, [rsp+0x58]", RELOAD];
+    s.check(&import, |_| true, &[&ENTER[..], &[call], &back, &["ret"]].concat());
+    s.check(&reference, |_| true, &[&usual[..], &ENTER, &[call], &back, &["jmp @3"]].concat());
+    // A callee may return with the registers of another instance: every call takes its own back.
+    s.env.tail_calls_leave = true;
+    let own = form(MOp::Call, aux, 77, &[]);
+    s.check(&own, |_| true, &[&["call @1"][..], &back, &["ret"]].concat());
+    s.check(&reference, |_| true, &[&ENTER[..], &[call], &back, &["ret"]].concat());
+    let memories = core::mem::take(&mut s.env.memories);
+    s.check(&own, |_| true, &["call @1", back[0], "ret"]);
+    s.env.memories = memories;
+    s.env.tail_calls_leave = false;
+    s.context = None;
+}
+
+/// What leaves the function gives up the frame first.
+fn leaving(s: &mut Sweep) {
+    let aux = Aux::default();
+    s.check(&form(MOp::Ret, aux, 0, &[]), |_| true, &["ret", "ret"]);
+    s.bytes = 0x128;
+    s.saved = vec![(PReg::int(3), 0x100), (PReg::int(13), 0x108)];
+    let release = ["mov rbx, [rsp+0x100]", "mov r13, [rsp+0x108]", "add rsp, 0x128"];
+    s.check(&form(MOp::Ret, aux, 0, &[]), |_| true, &[&release[..], &["ret", "ret"]].concat());
+    let tail = form(MOp::TailCall, aux, 5, &[]);
+    s.check(&tail, |_| true, &[&release[..], &["jmp @4", "ret"]].concat());
+    let tail = form(MOp::TailRef, aux, 0, &[Fixed(0)]);
+    let want = [&ENTER[..], &release, &["jmp qword ptr [rax]", "ret"]].concat();
+    s.check(&tail, |_| true, &want);
+    s.saved.clear();
+    s.bytes = 0;
+}
+
+#[test]
+fn prologues() {
+    let mut s = Sweep::new();
+    let mut prologue = |bytes, checked, range: (u32, u32), want: &[&str]| {
+        s.bytes = bytes;
+        s.checked = checked;
+        s.slot_range = range;
+        let compiled = s.emit_with(&crate::vcode::VCode::default(), &[], |emit| {
+            emit.prologue();
+            emit.asm().ret();
+        });
+        assert_eq!(listing(&compiled), want);
+    };
+    prologue(0, false, (0, 0), &["ret"]);
+    prologue(0x18, false, (0, 0), &["sub rsp, 0x18", "ret"]);
+    prologue(0x1008, true, (0, 0), &["sub rsp, 0x1008", "cmp rsp, [r14+8]", "jb @4", "ret", "ud2"]);
+    // Variables start as zero: one by one, or in a loop and what remains.
+    let clear = "xorps xmm15, xmm15";
+    let few =
+        ["sub rsp, 0x48", clear, "movups [rsp+0x10], xmm15", "movsd [rsp+0x20], xmm15", "ret"];
+    prologue(0x48, false, (0x10, 0x28), &few);
+    let many = [
+        "sub rsp, 0x208",
+        clear,
+        "mov r11, -0x90",
+        "movups [rsp+r11+0x98], xmm15",
+        "add r11, 0x10",
+        "jne @3",
+        "movsd [rsp+0x98], xmm15",
+        "ret",
+    ];
+    prologue(0x208, false, (0x8, 0xa0), &many);
+    s.context = Some(0x20);
+    s.saved = vec![(PReg::int(5), 0x10)];
+    let mut prologue = |want: &[&str]| {
+        (s.bytes, s.checked, s.slot_range) = (0x28, true, (0, 0));
+        let compiled = s.emit_with(&crate::vcode::VCode::default(), &[], |emit| {
+            emit.prologue();
+            emit.asm().ret();
+        });
+        assert_eq!(listing(&compiled), want);
+        assert_eq!(compiled.traps.len(), 1);
+        assert_eq!(compiled.traps[0].1, TrapCode::StackOverflow);
+    };
+    prologue(&[
+        "sub rsp, 0x28",
+        "cmp rsp, [r14+8]",
+        "jb @6",
+        "mov [rsp+0x10], rbp",
+        "mov [rsp+0x20], r14",
+        "ret",
+        "ud2",
+    ]);
+}

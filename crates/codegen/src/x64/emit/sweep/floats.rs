@@ -1,0 +1,271 @@
+//! Operations on vector registers.
+
+use super::Class::{Float, Int, Spill, Tied};
+use super::{Form, Sweep, form, from_mem};
+use crate::x64::inst::{Aux, FKind, MOp, TRUNC_64, TRUNC_SAT, TRUNC_SIGNED};
+
+pub(super) fn sweep(s: &mut Sweep) {
+    for size in [2, 3] {
+        let mut sized = Sized { s, size };
+        sized.two_operands();
+        sized.min_max();
+        sized.signs();
+        sized.one_operand();
+        sized.of_int();
+        sized.truncate_signed();
+        sized.truncate_u32();
+        sized.truncate_u64();
+    }
+    resize(s);
+}
+
+/// Operations of one size; in texts, `ss` is the suffix of scalar instructions, also of doubles.
+struct Sized<'a> {
+    s: &'a mut Sweep,
+    size: u32,
+}
+
+impl Sized<'_> {
+    fn check(&mut self, form: &Form, when: impl Fn(&[u8]) -> bool, want: &[&str]) {
+        let scalar = |line: &&str| {
+            if self.size == 2 { (*line).to_string() } else { self.double(line) }
+        };
+        let want: Vec<String> = want.iter().map(scalar).collect();
+        let want: Vec<&str> = want.iter().map(String::as_str).collect();
+        self.s.check(form, when, &want);
+    }
+
+    fn double(&self, line: &str) -> String {
+        let (name, rest) = line.split_once(' ').unwrap_or((line, ""));
+        let name = match name {
+            "ucomiss" => "ucomisd".to_string(),
+            "cvttss2si" => "cvttsd2si".to_string(),
+            name => match name.strip_suffix("ss") {
+                Some(stem) => format!("{stem}sd"),
+                None => name.to_string(),
+            },
+        };
+        if rest.is_empty() { name } else { format!("{name} {rest}") }
+    }
+
+    fn aux(&self, kind: u32) -> Aux {
+        Aux::sized(self.size).with_kind(kind)
+    }
+
+    /// One of two texts, by size.
+    fn by_size<'t>(&self, single: &'t str, double: &'t str) -> &'t str {
+        if self.size == 2 { single } else { double }
+    }
+
+    fn two_operands(&mut self) {
+        for (kind, name) in [
+            (FKind::Add, "addss"),
+            (FKind::Sub, "subss"),
+            (FKind::Mul, "mulss"),
+            (FKind::Div, "divss"),
+            (FKind::And, "andps"),
+            (FKind::Xor, "xorps"),
+        ] {
+            let aux = self.aux(kind as u32);
+            for (aux, last, text) in [
+                (aux, Float, "{2x}"),
+                (aux, Spill(1), "[{2m}]"),
+                (from_mem(aux), Int, "[{2q}+0x10]"),
+            ] {
+                let text = format!("{name} {{0x}}, {text}");
+                let form = form(MOp::FAlu, aux, 0, &[Float, Tied, last]);
+                self.check(&form, |_| true, &[&text, "ret"]);
+            }
+        }
+        let aux = self.aux(0);
+        for (aux, right, text) in [
+            (aux, Float, "ucomiss {0x}, {1x}"),
+            (aux, Spill(0), "ucomiss {0x}, [{1m}]"),
+            (from_mem(aux), Int, "ucomiss {0x}, [{1q}+0x10]"),
+        ] {
+            self.check(&form(MOp::FCmp, aux, 0, &[Float, right]), |_| true, &[text, "ret"]);
+        }
+    }
+
+    fn min_max(&mut self) {
+        for (kind, usual, equal) in [(0, "minss", "orps"), (1, "maxss", "andps")] {
+            let form = form(MOp::FMinMax, self.aux(kind), 0, &[Float, Tied, Float]);
+            let want = [
+                "ucomiss {0x}, {2x}",
+                "je @4",
+                &format!("{usual} {{0x}}, {{2x}}"),
+                "ret",
+                // Equal or unordered.
+                "jp @7",
+                &format!("{equal} {{0x}}, {{2x}}"),
+                "jmp @3",
+                "addss {0x}, {2x}",
+                "jmp @3",
+            ];
+            self.check(&form, |r| r[0] != r[2], &want);
+        }
+    }
+
+    fn signs(&mut self) {
+        let sign = self.by_size(
+            "movups xmm15, [0x80000000800000008000000080000000]",
+            "movups xmm15, [0x80000000000000008000000000000000]",
+        );
+        let rest = self.by_size(
+            "andps {0x}, [0x7fffffff7fffffff7fffffff7fffffff]",
+            "andps {0x}, [0x7fffffffffffffff7fffffffffffffff]",
+        );
+        let form = form(MOp::FCopysign, self.aux(0), 0, &[Float, Tied, Float]);
+        let want = [sign, "andps xmm15, {2x}", rest, "orps {0x}, xmm15", "ret"];
+        self.check(&form, |r| r[0] != r[2], &want);
+        let nan = self.by_size("movss {0x}, [0x7fc00000]", "movss {0x}, [0x7ff8000000000000]");
+        let form = super::form(MOp::FCanon, self.aux(0), 0, &[Float, Tied]);
+        self.check(&form, |_| true, &["ucomiss {0x}, {0x}", "jp @3", "ret", nan, "jmp @2"]);
+    }
+
+    /// Instructions that keep the upper part of their target: it is cleared first, unless it is read.
+    fn fresh(&mut self, op: MOp, aux: Aux, last: &str, name: &str) {
+        let line = |source: &str| format!("{name} {{0x}}, {source}{last}");
+        let clear = "xorps {0x}, {0x}";
+        let registers = form(op, aux, 0, &[Float, Float]);
+        self.check(&registers, |r| r[0] != r[1], &[clear, &line("{1x}"), "ret"]);
+        self.check(&registers, |r| r[0] == r[1], &[&line("{1x}"), "ret"]);
+        let spilled = form(op, aux, 0, &[Float, Spill(0)]);
+        self.check(&spilled, |_| true, &[clear, &line("[{1m}]"), "ret"]);
+        let memory = form(op, from_mem(aux), 0, &[Float, Int]);
+        self.check(&memory, |_| true, &[clear, &line("[{1q}+0x10]"), "ret"]);
+    }
+
+    fn one_operand(&mut self) {
+        self.fresh(MOp::FSqrt, self.aux(0), "", "sqrtss");
+        for mode in [8, 9, 10, 11] {
+            let last = format!(", {}", ["8", "9", "0xa", "0xb"][mode as usize - 8]);
+            self.fresh(MOp::FRound, self.aux(mode), &last, "roundss");
+        }
+    }
+
+    fn of_int(&mut self) {
+        let convert = self.by_size("cvtsi2ss", "cvtsi2sd");
+        let clear = "xorps {0x}, {0x}";
+        for (int_size, letter, pointer) in [(2, "d", "dword"), (3, "q", "qword")] {
+            let aux = self.aux(int_size);
+            for (aux, operand, text) in [
+                (aux, Int, format!("{{1{letter}}}")),
+                (aux, Spill(2), format!("{pointer} ptr [{{1m}}]")),
+                (from_mem(aux), Int, format!("{pointer} ptr [{{1q}}+0x10]")),
+            ] {
+                let line = format!("{convert} {{0x}}, {text}");
+                let form = form(MOp::CvtInt, aux, 0, &[Float, operand]);
+                self.s.check(&form, |_| true, &[clear, &line, "ret"]);
+            }
+        }
+        // With the top bit set: halved, the lost bit kept for rounding, converted, doubled.
+        let want = [
+            clear,
+            "test {1q}, {1q}",
+            "js @5",
+            &format!("{convert} {{0x}}, {{1q}}"),
+            "ret",
+            "mov r11, {1q}",
+            "shr r11, 1",
+            "jae @9",
+            "or r11, 1",
+            &format!("{convert} {{0x}}, r11"),
+            "addss {0x}, {0x}",
+            "jmp @4",
+        ];
+        let form = form(MOp::CvtU64, self.aux(0), 0, &[Float, Int]);
+        self.check(&form, |_| true, &want);
+    }
+
+    fn truncation(&self, kind: u32) -> Form {
+        form(MOp::Trunc, self.aux(kind), 0, &[Int, Float])
+    }
+
+    fn truncate_signed(&mut self) {
+        for wide in [false, true] {
+            let letter = if wide { "q" } else { "d" };
+            let convert = format!("cvttss2si {{0{letter}}}, {{1x}}");
+            let compare = format!("cmp {{0{letter}}}, 1");
+            // The largest float that is too small, or the smallest that fits: -2^31 or -2^63.
+            let (bound, below) = match (self.size, wide) {
+                (2, false) => ("ucomiss {1x}, [0xcf000000]", "jb @13"),
+                (2, true) => ("ucomiss {1x}, [0xdf000000]", "jb @13"),
+                (_, false) => ("ucomiss {1x}, [0xc1e0000000200000]", "jbe @13"),
+                (_, true) => ("ucomiss {1x}, [0xc3e0000000000000]", "jb @13"),
+            };
+            let kind = TRUNC_SIGNED | if wide { TRUNC_64 } else { 0 };
+            let checked = [
+                &convert,
+                &compare,
+                "jo @4",
+                "ret",
+                "ucomiss {1x}, {1x}",
+                "jp @12",
+                bound,
+                below,
+                "xorps xmm15, xmm15",
+                "ucomiss {1x}, xmm15",
+                "jae @13",
+                "jmp @3",
+                "ud2",
+                "ud2",
+            ];
+            self.check(&self.truncation(kind), |_| true, &checked);
+            let largest =
+                if wide { "mov {0q}, 0x7fffffffffffffff" } else { "mov {0d}, 0x7fffffff" };
+            let saturating = [
+                &convert,
+                &compare,
+                "jo @4",
+                "ret",
+                "xorps xmm15, xmm15",
+                "ucomiss {1x}, xmm15",
+                "jp @10",
+                "jb @3",
+                largest,
+                "jmp @3",
+                "xor {0d}, {0d}",
+                "jmp @3",
+            ];
+            self.check(&self.truncation(kind | TRUNC_SAT), |_| true, &saturating);
+        }
+    }
+
+    fn truncate_u32(&mut self) {
+        let usual = ["cvttss2si {0q}, {1x}", "mov r11d, {0d}", "cmp r11, {0q}", "jne @5", "ret"];
+        let rare = ["ucomiss {1x}, {1x}", "jp @9", "jmp @10", "jmp @4", "ud2", "ud2"];
+        self.check(&self.truncation(0), |_| true, &[&usual[..], &rare].concat());
+        let rare = [
+            "xorps xmm15, xmm15",
+            "ucomiss {1x}, xmm15",
+            "jbe @10",
+            "mov {0d}, -1",
+            "jmp @4",
+            "xor {0d}, {0d}",
+            "jmp @4",
+        ];
+        self.check(&self.truncation(TRUNC_SAT), |_| true, &[&usual[..], &rare].concat());
+    }
+
+    fn truncate_u64(&mut self) {
+        let usual = ["cvttss2si {0q}, {1x}", "test {0q}, {0q}", "js @4", "ret"];
+        let power = self.by_size("subss xmm15, [0x5f000000]", "subss xmm15, [0x43e0000000000000]");
+        let above = ["movaps xmm15, {1x}", power, "cvttss2si {0q}, xmm15", "test {0q}, {0q}"];
+        let unordered = ["ucomiss {1x}, {1x}", "jp @13"];
+        let rest = ["js @14", "btc {0q}, 0x3f", "jmp @3", "ud2", "ud2"];
+        let checked = [&usual[..], &unordered, &above, &rest].concat();
+        self.check(&self.truncation(TRUNC_64), |_| true, &checked);
+        let positive = ["xorps xmm15, xmm15", "ucomiss {1x}, xmm15", "jbe @15"];
+        let rest =
+            ["btc {0q}, 0x3f", "jae @14", "mov {0q}, -1", "jmp @3", "xor {0d}, {0d}", "jmp @3"];
+        let saturating = [&usual[..], &positive, &above, &rest].concat();
+        self.check(&self.truncation(TRUNC_64 | TRUNC_SAT), |_| true, &saturating);
+    }
+}
+
+fn resize(s: &mut Sweep) {
+    let mut sized = Sized { s, size: 2 };
+    sized.fresh(MOp::Demote, Aux::sized(2), "", "cvtsd2ss");
+    sized.fresh(MOp::Promote, Aux::sized(2), "", "cvtss2sd");
+}

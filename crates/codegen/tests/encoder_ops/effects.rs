@@ -1,0 +1,343 @@
+//! Cases with effects: memory, variables, tables, calls, control.
+
+use crate::cases::{FLOATS, INTS, NUMBERS, SCALARS, func, with};
+use runwell_abi::{LibCall, TrapCode};
+
+pub(crate) fn add(cases: &mut Vec<String>) {
+    memory(cases);
+    variables(cases);
+    tables(cases);
+    calls(cases);
+    control(cases);
+    bookkeeping(cases);
+}
+
+fn memory(cases: &mut Vec<String>) {
+    let accesses: [(&str, &[&str]); 11] = [
+        ("load", &["i32", "i64", "f32", "f64", "v128"]),
+        ("load8_s", &INTS),
+        ("load8_u", &INTS),
+        ("load16_s", &INTS),
+        ("load16_u", &INTS),
+        ("load32_s", &["i64"]),
+        ("load32_u", &["i64"]),
+        ("store", &["i32", "i64", "f32", "f64"]),
+        ("store8", &INTS),
+        ("store16", &INTS),
+        ("store32", &["i64"]),
+    ];
+    for (op, types) in accesses {
+        for ty in types {
+            for memory in 0..3 {
+                for (before, address) in addresses(if memory == 2 { "i64" } else { "i32" }) {
+                    for offset in [0u32, 1, 127, 128, 0x7fff_ffff, 0x8000_0000, u32::MAX] {
+                        access(cases, op, ty, memory, &before, &address, offset);
+                    }
+                }
+            }
+        }
+    }
+    for ty in INTS {
+        for memory in 0..3 {
+            let lines = format!("v10: {ty} = mem_size m{memory}\nreturn v10");
+            cases.push(func(&[], &[ty], &lines));
+        }
+    }
+    updates(cases);
+}
+
+/// Ways to make an address from `v0` and `v1`: lines and the value.
+fn addresses(ty: &str) -> Vec<(String, String)> {
+    vec![
+        (String::new(), "v0".into()),
+        (String::new(), format!("256:{ty}")),
+        (String::new(), format!("-4:{ty}")),
+        (format!("v5: {ty} = add.{ty} v0, 12:{ty}"), "v5".into()),
+        (format!("v4: {ty} = shl.{ty} v1, 3:{ty}\nv5: {ty} = add.{ty} v0, v4"), "v5".into()),
+    ]
+}
+
+fn access(
+    cases: &mut Vec<String>,
+    op: &str,
+    ty: &str,
+    memory: u32,
+    before: &str,
+    address: &str,
+    offset: u32,
+) {
+    let at = if memory == 2 { "i64" } else { "i32" };
+    let place = format!("m{memory}[{address} + {offset}]");
+    if op.starts_with("load") {
+        let lines = format!("{before}\nv10: {ty} = {op}.{ty} {place}\n");
+        let case = if ty == "v128" {
+            func(&[at, at], &[], &format!("{lines}global_set.v128 g5, v10\nreturn"))
+        } else {
+            func(&[at, at], &[ty], &format!("{lines}return v10"))
+        };
+        cases.push(case);
+        return;
+    }
+    let values: &[String] = &[
+        "v2".to_string(),
+        if FLOATS.contains(&ty) { format!("1.5:{ty}") } else { format!("-2:{ty}") },
+        if FLOATS.contains(&ty) { format!("0.0:{ty}") } else { format!("{}:{ty}", i32::MAX) },
+    ];
+    for value in values {
+        let lines = format!("{before}\n{op}.{ty} {place}, {value}\nreturn");
+        cases.push(func(&[at, at, ty], &[], &lines));
+    }
+}
+
+/// Operations on what is in memory, in a global, in a slot.
+fn updates(cases: &mut Vec<String>) {
+    let sizes = [
+        ("load", "store", "i32"),
+        ("load", "store", "i64"),
+        ("load8_u", "store8", "i32"),
+        ("load16_u", "store16", "i32"),
+        ("load8_u", "store8", "i64"),
+        ("load32_u", "store32", "i64"),
+    ];
+    for (load, store, ty) in sizes {
+        for op in ["add", "sub", "and", "or", "xor"] {
+            for other in
+                ["v1".to_string(), format!("1:{ty}"), format!("-128:{ty}"), format!("200:{ty}")]
+            {
+                for place in ["m0[v0 + 40]", "m1[v0 + 40]"] {
+                    let lines = format!(
+                        "v9: {ty} = {load}.{ty} {place}\nv10: {ty} = {op}.{ty} v9, {other}
+                         {store}.{ty} {place}, v10\nreturn"
+                    );
+                    cases.push(func(&["i32", ty], &[], &lines));
+                }
+                let lines = format!(
+                    "v9: {ty} = global_get g4\nv10: {ty} = {op}.{ty} v9, {other}
+                     global_set.{ty} g4, v10\nreturn"
+                );
+                cases.push(func(&["i32", ty], &[], &lines));
+            }
+        }
+    }
+    // Narrow stores of what was extended or masked.
+    for line in [
+        "v10: i64 = extend_u.i64 v1\nstore8.i64 m0[v0 + 0], v10",
+        "v10: i64 = extend_s.i64 v1\nstore32.i64 m0[v0 + 0], v10",
+        "v10: i32 = and.i32 v1, 255:i32\nstore8.i32 m0[v0 + 0], v10",
+        "v10: f32 = bitcast.f32 v1\nstore.f32 m0[v0 + 0], v10",
+    ] {
+        cases.push(func(&["i32", "i32"], &[], &format!("{line}\nreturn")));
+    }
+}
+
+fn variables(cases: &mut Vec<String>) {
+    for ty in SCALARS {
+        for global in ["g0", "g6"] {
+            cases.push(func(&[], &[ty], &format!("v10: {ty} = global_get {global}\nreturn v10")));
+            cases.push(func(&[ty], &[], &format!("global_set.{ty} {global}, v0\nreturn")));
+        }
+        for slots in [1, 3, 40] {
+            let declarations: String =
+                (0..slots).map(|slot| format!("  slot s{slot}: {ty}\n")).collect();
+            let last = slots - 1;
+            let lines =
+                format!("v10: {ty} = slot_load s{last}\nslot_store.{ty} s0, v0\nreturn v10");
+            cases.push(with(&[ty], &[ty], &declarations, &lines));
+        }
+    }
+    for ty in NUMBERS {
+        let constant = if FLOATS.contains(&ty) { "2.5" } else { "25" };
+        cases.push(func(&[], &[], &format!("global_set.{ty} g6, {constant}:{ty}\nreturn")));
+    }
+    let lines = "v10: v128 = slot_load s1\nslot_store.v128 s1, 0x10000000000000002:v128
+        global_set.v128 g5, v10\nreturn";
+    cases.push(with(&[], &[], "  slot s0: i32\n  slot s1: v128\n", lines));
+    cases.push(func(&[], &[], "global_set.v128 g5, 0x0:v128\nreturn"));
+}
+
+fn tables(cases: &mut Vec<String>) {
+    for (table, index, element) in
+        [(0, "i32", "funcref"), (1, "i32", "funcref"), (2, "i64", "anyref")]
+    {
+        for at in ["v0".to_string(), format!("5:{index}"), format!("-1:{index}")] {
+            let get = format!("v10: {element} = table_get.{element} t{table}, {at}\nreturn v10");
+            cases.push(func(&[index], &[element], &get));
+            for value in ["v1".to_string(), format!("null:{element}")] {
+                let set = format!("table_set.{element} t{table}, {at}, {value}\nreturn");
+                cases.push(func(&[index, element], &[], &set));
+            }
+        }
+        let size = format!("v10: {index} = table_size t{table}\nreturn v10");
+        cases.push(func(&[], &[index], &size));
+    }
+    for function in 0..4 {
+        let lines = format!("v10: funcref = ref_func f{function}\nreturn v10");
+        cases.push(func(&[], &["funcref"], &lines));
+    }
+    cases.push(func(&[], &["funcref"], "return null:funcref"));
+}
+
+fn calls(cases: &mut Vec<String>) {
+    let many: Vec<&str> = NUMBERS.into_iter().cycle().take(30).collect();
+    let signatures: [(&[&str], &[&str]); 6] = [
+        (&[], &[]),
+        (&["i32"], &["i32"]),
+        (&["i64", "f64", "i32", "f32"], &["f64", "i64"]),
+        (&["funcref", "anyref"], &["anyref", "funcref", "f32"]),
+        (&many, &many),
+        (&["i64"], &many),
+    ];
+    for (params, results) in signatures {
+        let declaration = format!("  sig1: ({}) -> ({})\n", params.join(", "), results.join(", "));
+        // The arguments come in the other order, so that all have to move.
+        let mut own: Vec<&str> = params.iter().rev().copied().collect();
+        let args: Vec<String> = (0..params.len()).rev().map(|at| format!("v{at}")).collect();
+        own.extend(["i32", "i64", "funcref"]);
+        let [narrow, wide, reference] = [0, 1, 2].map(|at| format!("v{}", params.len() + at));
+        let targets = [
+            ("call f0 sig1", None),
+            ("call f3 sig1", None),
+            ("call_indirect t0 type 1 sig1", Some(narrow.clone())),
+            ("call_indirect t1 type 1 sig1", Some("3:i32".to_string())),
+            ("call_indirect t2 type 1 sig1", Some(wide)),
+            ("call_ref type 1 sig1", Some(reference)),
+        ];
+        for (call, first) in targets {
+            let mut list: Vec<String> = first.into_iter().collect();
+            list.extend(args.iter().cloned());
+            let list = list.join(", ");
+            let mut lines = String::new();
+            for (number, ty) in results.iter().enumerate() {
+                let value = format!("v{}: {ty} = ", 100 + number);
+                if number == 0 {
+                    lines += &format!("{value}{call}({list})\n");
+                } else {
+                    lines += &format!("{value}result {number} of v100\n");
+                }
+            }
+            if results.is_empty() {
+                lines += &format!("{call}({list})\n");
+            }
+            let made: Vec<String> = (0..results.len()).map(|at| format!("v{}", 100 + at)).collect();
+            let all = format!("{lines}return {}", made.join(", "));
+            cases.push(with(&own, results, &declaration, &all));
+            // Something lives across the call, and the results are not used.
+            let kept = format!("{lines}return {narrow}");
+            cases.push(with(&own, &["i32"], &declaration, &kept));
+            let tail = format!("return_{call}({list})");
+            cases.push(with(&own, results, &declaration, &tail));
+        }
+    }
+    for helper in LibCall::ALL {
+        let args: Vec<String> = (0..helper.args()).map(|at| format!("v{at}")).collect();
+        let call = format!("libcall {}({})", helper.name(), args.join(", "));
+        let params = ["i64"; 5];
+        cases.push(func(&params, &[], &format!("{call}\nreturn")));
+        for ty in INTS {
+            let lines = format!("v10: {ty} = {call}\nreturn v10, v0");
+            cases.push(func(&params, &[ty, "i64"], &lines));
+        }
+        let constants: Vec<String> = (0..helper.args()).map(|at| format!("{at}:i64")).collect();
+        let lines = format!("libcall {}({})\nreturn", helper.name(), constants.join(", "));
+        cases.push(func(&[], &[], &lines));
+    }
+}
+
+fn control(cases: &mut Vec<String>) {
+    for ty in SCALARS {
+        cases.push(func(&[ty], &[ty], &format!("jump b1(v0)\nb1:\nv10: {ty} = param\nreturn v10")));
+        // Both edges carry something, one of them a swap.
+        let lines = format!(
+            "br_if v2, b1(v0, v1), b1(v1, v0)
+             b1:
+             v10: {ty} = param
+             v11: {ty} = param
+             return v11, v10"
+        );
+        cases.push(func(&[ty, ty, "i32"], &[ty, ty], &lines));
+    }
+    for code in TrapCode::ALL {
+        cases.push(func(&[], &[], &format!("trap {code:?}")));
+        cases.push(func(&["i32"], &[], &format!("trap_if.i32 {code:?}, v0\nreturn")));
+    }
+    for entries in [1, 2, 3, 5, 6, 20] {
+        for distinct in [1, 2, entries] {
+            tables_of_branches(cases, entries, distinct.min(entries));
+        }
+    }
+    for body in ["", "call f3 sig1()\n", "call f0 sig1()\n"] {
+        let call = if body.is_empty() { "" } else { " call store" };
+        let declarations = format!("  sig1: () -> ()\n  loop l0: b1..b2 depth 1{call}\n");
+        let lines = format!(
+            "jump b1(v0, v1)
+             b1 in l0:
+             v10: i32 = param
+             v11: f64 = param
+             {body}v12: i32 = add.i32 v10, -1:i32
+             v13: f64 = fmul.f64 v11, v11
+             br_if v12, b1(v12, v13), b2
+             b2:
+             return v13"
+        );
+        let sigs = if body.is_empty() {
+            declarations.replace("  sig1: () -> ()\n", "")
+        } else {
+            declarations
+        };
+        cases.push(with(&["i32", "f64"], &["f64"], &sigs, &lines));
+    }
+    // More values than registers, in both classes and across a call.
+    for ty in ["i64", "f64"] {
+        let (op, count) = if ty == "i64" { ("add", 30) } else { ("fadd", 40) };
+        let mut lines = String::new();
+        for number in 0..count {
+            lines += &format!(
+                "v{}: {ty} = {op}.{ty} v{}, v0\n",
+                10 + number,
+                if number == 0 { 0 } else { 9 + number }
+            );
+        }
+        lines += "call f3 sig1()\n";
+        let mut sum = "v0".to_string();
+        for number in 0..count {
+            lines += &format!("v{}: {ty} = {op}.{ty} {sum}, v{}\n", 100 + number, 10 + number);
+            sum = format!("v{}", 100 + number);
+        }
+        lines += &format!("return {sum}");
+        cases.push(with(&[ty], &[ty], "  sig1: () -> ()\n", &lines));
+        cases.push(func(&[ty], &[ty], &lines.replace("call f3 sig1()\n", "")));
+    }
+}
+
+fn tables_of_branches(cases: &mut Vec<String>, entries: usize, distinct: usize) {
+    let edges: Vec<String> =
+        (0..distinct).map(|edge| format!("b1({}:i32, v0)", 100 + edge)).collect();
+    let list: Vec<String> = (0..entries).map(|entry| (entry % distinct).to_string()).collect();
+    let lines = format!(
+        "br_table v0, {} [{}]
+         b1:
+         v10: i32 = param
+         v11: i32 = param
+         return v10, v11",
+        edges.join(", "),
+        list.join(" ")
+    );
+    cases.push(func(&["i32"], &["i32", "i32"], &lines));
+    let edges: Vec<String> = (0..distinct).map(|edge| format!("b{}", 1 + edge)).collect();
+    let mut lines = format!("br_table v0, {} [{}]\n", edges.join(", "), list.join(" "));
+    for edge in 0..distinct {
+        lines += &format!("b{}:\nreturn {}:i32\n", 1 + edge, 100 + edge);
+    }
+    cases.push(func(&["i32"], &["i32"], &lines));
+}
+
+/// Removed instructions and redundant parameters.
+fn bookkeeping(cases: &mut Vec<String>) {
+    cases.push(func(&["i32"], &["i32"], "nop\nnop\nreturn v0"));
+    for ty in SCALARS {
+        let lines = format!(
+            "jump b1(v0, v1)\nb1:\nv10: {ty} = copy.{ty} v0\nv11: {ty} = param\nreturn v11, v0"
+        );
+        cases.push(func(&[ty, ty], &[ty, ty], &lines));
+    }
+}
