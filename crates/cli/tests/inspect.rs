@@ -15,9 +15,11 @@ fn inspect(func: &str, file: &Path) -> Output {
 
 #[test]
 fn prints_every_stage() {
-    for (func, file, name) in
-        [("fib", "fib.wat", " (fib)"), ("1", "fib.wat", " (fib_loop)"), ("$fib", "fib.wat", " (fib)")]
-    {
+    for (func, file, name) in [
+        ("fib", "fib.wat", " (fib)"),
+        ("1", "fib.wat", " (fib_loop)"),
+        ("$fib", "fib.wat", " (fib)"),
+    ] {
         let output = inspect(func, &example(file));
         assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
         let text = String::from_utf8(output.stdout).expect("text");
