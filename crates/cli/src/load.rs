@@ -65,3 +65,34 @@ pub(crate) fn module(engine: &Engine, file: &Path) -> Result<Module> {
     let bytes = binary(file)?;
     Module::from_binary(engine, &bytes).map_err(|error| in_file(error, file))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::args::{Command, Options};
+    use clap::Parser;
+
+    /// The compiler's options in a command line.
+    fn compiler(args: &[&str]) -> Compiler {
+        let args = ["runwell"].iter().chain(args).chain(&["file.wasm"]);
+        match Options::try_parse_from(args).expect("a command line").command {
+            Command::Run(run) => run.compiler,
+            Command::Compile(compile) => compile.compiler,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn verify_runs_the_checkers() {
+        let bytes = runwell::text_to_binary(b"(module (func) (func))", None).expect("a module");
+        let checked = |args: &[&str]| {
+            let engine = engine(&compiler(args), |_| {}).expect("an engine");
+            let module = Module::from_binary(&engine, &bytes).expect("a module");
+            (module.report().functions, module.report().checked)
+        };
+        for command in ["run", "compile"] {
+            assert_eq!(checked(&[command, "--verify"]), (2, 2));
+            assert_eq!(checked(&[command]), (2, 0));
+        }
+    }
+}

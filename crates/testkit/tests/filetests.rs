@@ -102,7 +102,7 @@ fn what_is_no_test_is_refused() {
     for (number, (text, wanted)) in [
         ("func 0 sig0 () -> () {\n}\n", "the first line is not `; test: KIND`"),
         ("; test: evil\n", "there is no kind `evil`"),
-        ("; test: asm\n", "`asm` wants the other kind of input"),
+        ("; test: wasm\n", "`wasm` wants the other kind of input"),
         ("; test: eval\nfunc 0\n", "2:7: expected a signature"),
         ("; test: eval\n; run: f0(\n", "is not NAME(ARGUMENTS)"),
         ("; test: eval\n; run: f0()\n", "there is no function `f0`"),

@@ -6,14 +6,15 @@
 //! | `opt` | IR | each function made again value by value: folded, numbered, forwarded |
 //! | `verify` | IR | what the verifier says of each function |
 //! | `eval` | module or IR | results or trap of each `; run: NAME(ARGUMENTS)`, by the meaning of the IR |
-//! | `vcode` | module | selected machine instructions of each function |
-//! | `regalloc` | module | the same after register allocation |
-//! | `asm` | module | machine code of each function |
+//! | `vcode` | module or IR | selected machine instructions of each function |
+//! | `regalloc` | module or IR | the same after register allocation |
+//! | `asm` | module or IR | machine code of each function |
 //!
 //! Whatever becomes an outcome has passed the verifier, and where machine code is made the checker of
 //! register allocation. `opt` runs the function before and after on sample arguments and demands the
 //! same results, traps and state; `eval` demands the same of machine code, when it is given a module.
-//! `; guards: off` compiles for memories without guards.
+//! `; guards: off` compiles for memories without guards. IR on its way to machine code lives in a module
+//! with a memory, a 64-bit memory, a table of functions, eight globals, and all functions up to 15.
 
 use super::Case;
 use super::env::Surroundings;
@@ -21,10 +22,12 @@ use super::rebuild::rebuild;
 use crate::Rng;
 use crate::oracle::Instance;
 use runwell::{Config, Engine, Linker, Module, Store, Trap, Val};
-use runwell_abi::{Arch, Features, Target, TrapCode, Type};
+use runwell_abi::{Arch, Features, Target, TrapCode, Type, VmctxCounts, VmctxLayout};
+use runwell_codegen::env::{MemoryPlan, ModuleEnv, TablePlan};
+use runwell_codegen::{Codegen, Listing};
 use runwell_compiler::{Options, Which, inspect};
 use runwell_ir::eval::{self, Stop};
-use runwell_ir::{Const, Function, parse, print, verify};
+use runwell_ir::{Const, Function, Work, parse, print, verify};
 use runwell_wasm::{ExternKind, Limits, Parsed, Translator};
 use std::fmt::{Display, Write as _};
 
@@ -50,6 +53,9 @@ pub fn run(case: &Case) -> Outcome {
         ("vcode", true) => stage(case, "machine instructions"),
         ("regalloc", true) => stage(case, "after register allocation"),
         ("asm", true) => stage(case, "machine code"),
+        ("vcode", false) => stage_ir(case, |listing| listing.selected),
+        ("regalloc", false) => stage_ir(case, |listing| listing.allocated),
+        ("asm", false) => stage_ir(case, |listing| listing.machine),
         (kind, _) if KINDS.contains(&kind) => {
             Err(format!("`{kind}` wants the other kind of input"))
         }
@@ -226,7 +232,7 @@ fn eval_wat(case: &Case) -> Outcome {
     let bytes = binary(case)?;
     let mut oracle = Instance::new(&bytes, STEPS).map_err(|refused| format!("{refused:?}"))?;
     let mut config = Config::new();
-    config.verify(true).guarded_memories(!case.values("guards").any(|value| value == "off"));
+    config.verify(true).guarded_memories(guards(case));
     let engine = Engine::new(&config).map_err(text)?;
     let module = Module::from_binary(&engine, &bytes).map_err(text)?;
     let mut store = Store::new(&engine, ());
@@ -270,12 +276,18 @@ fn trap_name(trap: Trap) -> Result<String, String> {
     code.map(|code| format!("{code:?}")).ok_or_else(|| format!("an unknown trap: {said}"))
 }
 
-/// One stage of each function's way to machine code, for a machine without optional extensions.
+/// A machine without optional extensions, the same everywhere.
+const TARGET: Target = Target { arch: Arch::X64, features: Features(0) };
+
+fn guards(case: &Case) -> bool {
+    !case.values("guards").any(|value| value == "off")
+}
+
+/// One stage of each function's way to machine code.
 fn stage(case: &Case, title: &str) -> Outcome {
     let bytes = binary(case)?;
-    let target = Target { arch: Arch::X64, features: Features::default() };
-    let mut options = Options::new(target);
-    options.guarded_memories = !case.values("guards").any(|value| value == "off");
+    let mut options = Options::new(TARGET);
+    options.guarded_memories = guards(case);
     options.verify = true;
     let parsed = Parsed::parse(&bytes, &Limits::default()).map_err(text)?;
     let imported = parsed.info.imported_funcs();
@@ -286,6 +298,41 @@ fn stage(case: &Case, title: &str) -> Outcome {
         let section = inspection.sections.iter().find(|section| section.title == title);
         let section = section.ok_or_else(|| format!("there is no stage `{title}`"))?;
         let _ = writeln!(out, "func {func}:\n{}", section.text.trim_end());
+    }
+    Ok(out)
+}
+
+fn stage_ir(case: &Case, section: fn(Listing) -> String) -> Outcome {
+    const FUNCS: u32 = 16;
+    let counts = VmctxCounts {
+        memories: 2,
+        own_tables: 1,
+        own_globals: 8,
+        escaped_funcs: FUNCS,
+        types: FUNCS,
+        ..VmctxCounts::default()
+    };
+    let memory = |memory64: bool| MemoryPlan {
+        memory64,
+        guarded: guards(case) && !memory64,
+        min_bytes: 1 << 16,
+    };
+    let env = ModuleEnv {
+        target: TARGET,
+        layout: VmctxLayout::new(counts),
+        memories: vec![memory(false), memory(true)],
+        tables: vec![TablePlan { table64: false, element: Type::FuncRef }],
+        imported_funcs: 0,
+        escaped: (0..FUNCS).collect(),
+        tail_calls_leave: false,
+    };
+    let mut codegen = Codegen::new();
+    let mut out = String::new();
+    for func in functions(case)? {
+        checked(&func)?;
+        let done = codegen.inspect(&func, &env, &mut Work::new());
+        let (_, listing) = done.map_err(text)?;
+        let _ = writeln!(out, "func {}:\n{}", func.index, section(listing).trim_end());
     }
     Ok(out)
 }
