@@ -18,7 +18,7 @@
 //! Cost is not bounded by a constant per instruction; the checker is for tests and for `--verify`.
 
 use super::{Allocation, Loc, Move, RegEnv};
-use crate::vcode::{Constraint, Operand, PReg, RegSet, VCode, VReg};
+use crate::vcode::{Constraint, Operand, PReg, RegClass, RegSet, VCode, VReg};
 use runwell_ir::entity::Block;
 use std::collections::BTreeMap;
 
@@ -168,6 +168,13 @@ impl Checker<'_> {
             && !self.out.used_callee_saved.has(to)
         {
             return Err(format!("move {m:?}: the register is not noted as used"));
+        }
+        // Parameters may be wider than their arguments: the upper half must be in the slot, too.
+        if m.to.as_slot().is_some()
+            && m.from.as_reg().is_some_and(|from| from.class() == RegClass::Int)
+            && m.bytes != 8
+        {
+            return Err(format!("move {m:?} stores a register in part"));
         }
         let value = state.get(&m.from).cloned();
         if m.swap {

@@ -138,14 +138,24 @@ impl Resolver {
     }
 }
 
+/// How many bytes a move to `to` of a value of `bytes` bytes writes.
+///
+/// Integer registers are stored whole. The upper half of a 32-bit value's register is zero, and a
+/// parameter that such a value becomes may be looked at as 64 bits: the extension is the value
+/// itself. Its slot may be the argument's own, so that every store has to keep the upper half.
+pub(super) fn written(to: Loc, bytes: u8, class: u8) -> u8 {
+    if to.as_slot().is_some() && class == 0 { bytes.max(8) } else { bytes }
+}
+
 /// Emits one move, between slots by way of the scratch register.
 fn one(env: &Env, m: Pending, emit: &mut impl FnMut(Move)) {
     let (from, to, bytes) = (m.from, m.to, m.bytes);
+    let store = written(to, bytes, m.class);
     if from.as_slot().is_some() && to.as_slot().is_some() {
         let scratch = Loc::reg(env.scratch[usize::from(m.class)]);
         emit(Move { from, to: scratch, bytes, swap: false });
-        emit(Move { from: scratch, to, bytes, swap: false });
+        emit(Move { from: scratch, to, bytes: store, swap: false });
     } else {
-        emit(Move { from, to, bytes, swap: false });
+        emit(Move { from, to, bytes: store, swap: false });
     }
 }

@@ -7,7 +7,7 @@
 
 use super::liveness::{HAS_SLOT, NO_REG, STORED};
 use super::state::{Edit, Scratch, reg_loc};
-use super::{Allocation, Env, Loc, Move};
+use super::{Allocation, Env, Loc, Move, moves};
 use runwell_ir::work::{Pass, Work};
 
 /// Instructions per step of the interval clock.
@@ -56,7 +56,8 @@ pub(super) fn finish(
     }
     let emit = |out: &mut Allocation, s: &Scratch, edit: &Edit| {
         let (from, to) = (place(&s.slots, edit.from), place(&s.slots, edit.to));
-        out.moves.push((edit.at, Move { from, to, bytes: edit.bytes, swap: edit.swap }));
+        let bytes = moves::written(to, edit.bytes, edit.class);
+        out.moves.push((edit.at, Move { from, to, bytes, swap: edit.swap }));
     };
     let mut position = 0;
     let definitions = |out: &mut Allocation, s: &Scratch, from: usize, to: usize| {
