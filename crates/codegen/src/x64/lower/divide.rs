@@ -297,7 +297,8 @@ fn unsigned64(cx: &mut Lower<'_>, def: VReg, x: VReg, d: u64) {
         }
     }
     // A reciprocal of 65 bits: q = (((x - h) >> 1) + h) >> s with h = x * (m - 2^64) >> 64.
-    let m = (power << 1) / u128::from(d) + 1;
+    // As d does not divide it, 2^(65+s), which may have 129 bits, can be counted from one below.
+    let m = (power - 1 + power) / u128::from(d) + 1;
     let reciprocal = cx.imm64(Type::I64, m as u64);
     let high = cx.temp(Type::I64);
     mul_wide(cx, Type::I64, false, high, reciprocal, x);
