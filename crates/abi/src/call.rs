@@ -68,6 +68,11 @@ pub const MEMORY_REG: u8 = 15;
 pub const CALLER_VMCTX_REG: u8 = 10;
 /// Hardware number of the integer scratch register.
 pub const SCRATCH_INT: u8 = 11;
+/// Hardware number of the register that holds the fuel left, an unsigned number below 2^63, in metered
+/// code, where it is not callee-saved but everybody's. What cannot be paid is not charged: the code
+/// puts the charge back and calls [`crate::vmctx::FUEL_STUB`], which keeps all registers but `r11` and
+/// this one, and tries again when it comes back.
+pub const FUEL_REG: u8 = 13;
 /// Number of the vector scratch register.
 pub const SCRATCH_FLOAT: u8 = 15;
 /// Hardware numbers of the argument registers of a runtime helper: rsi rdx rcx r8 r9 (rdi is the

@@ -18,6 +18,7 @@ pub mod ty;
 pub mod vmctx;
 
 pub use call::{ArgLoc, CallAbi, RegFile};
+pub use fuel::Schedule;
 pub use libcall::LibCall;
 pub use target::{Arch, Features, Target};
 pub use trap::TrapCode;

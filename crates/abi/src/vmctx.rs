@@ -20,8 +20,8 @@
 pub const RUNTIME: u32 = 0;
 /// The lowest address the stack pointer may take in guest code.
 pub const STACK_LIMIT: u32 = 8;
-/// Fuel left, a signed 64-bit number.
-pub const FUEL: u32 = 16;
+/// Address of the stub that code goes to when its fuel does not suffice.
+pub const FUEL_STUB: u32 = 16;
 /// Address of the helper stub, see [`crate::libcall`].
 pub const LIBCALL_STUB: u32 = 24;
 /// Pointer that belongs to the runtime: the instance, opaque to generated code.
@@ -42,6 +42,8 @@ pub const RT_VMCTX: u32 = 24;
 pub const RT_EXIT_SP: u32 = 32;
 /// Runtime record: the host's MXCSR (32 bits), in force while host code runs.
 pub const RT_HOST_MXCSR: u32 = 40;
+/// Runtime record: the fuel left, while guest code does not run.
+pub const RT_FUEL: u32 = 48;
 /// Runtime record: first byte of the transfer buffer, cells of 16 bytes.
 pub const RT_TRANSFER: u32 = 64;
 

@@ -64,6 +64,9 @@ pub(crate) struct Compiler {
     /// Run all checkers of the compiler on every function
     #[arg(long)]
     pub(crate) verify: bool,
+    /// Meter the guest: each operator costs fuel, and it stops when N units are used up
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(..1 << 63))]
+    pub(crate) fuel: Option<u64>,
     /// Compare each memory access with the memory's length instead of relying on guard pages
     #[arg(long)]
     pub(crate) no_guards: bool,

@@ -9,6 +9,7 @@ use std::path::Path;
 pub(crate) fn engine(options: &Compiler, configure: impl FnOnce(&mut Config)) -> Result<Engine> {
     let mut config = Config::new();
     config.compile_jobs(options.jobs).verify(options.verify).guarded_memories(!options.no_guards);
+    config.consume_fuel(options.fuel.is_some());
     configure(&mut config);
     Engine::new(&config)
 }

@@ -19,15 +19,23 @@ pub(crate) fn run(options: &Run) -> Result<ExitCode> {
     let module = load::module(&engine, &options.file)?;
     let compiled = start.elapsed();
     let mut store = Store::new(&engine, context(options)?);
+    if let Some(fuel) = options.compiler.fuel {
+        store.set_fuel(fuel)?;
+    }
     let mut linker = Linker::new(&engine);
     runwell_wasi::add_to_linker(&mut linker, |ctx| ctx)?;
     for preload in &options.preload {
         preloaded(&engine, &mut linker, &mut store, preload)?;
     }
-    let start = Instant::now();
+    let (start, processor) = (Instant::now(), processor_time());
     let outcome = execute(options, &module, &linker, &mut store);
+    if let Some(fuel) = options.compiler.fuel {
+        let used = fuel - store.get_fuel()?;
+        eprintln!("fuel: {used} of {fuel} units used");
+    }
     if let Some(format) = options.stats {
-        print_times(format, compiled, start.elapsed(), &module);
+        let run = (start.elapsed(), processor_time() - processor);
+        print_times(format, compiled, run, &module);
     }
     match outcome {
         Ok(()) => Ok(ExitCode::SUCCESS),
@@ -167,12 +175,19 @@ fn with_file(error: runwell::Error, file: &Path) -> runwell::Error {
     Failure::error(Code::Link, format!("{}: {error:#}", file.display()))
 }
 
-fn print_times(format: Stats, compile: Duration, run: Duration, module: &Module) {
+/// Time that the processor has spent on this thread, in seconds.
+fn processor_time() -> f64 {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    time.tv_sec as f64 + time.tv_nsec as f64 * 1e-9
+}
+
+fn print_times(format: Stats, compile: Duration, (run, cpu): (Duration, f64), module: &Module) {
     let (compile, run) = (compile.as_secs_f64(), run.as_secs_f64());
     let code_bytes = module.report().code_bytes;
     match format {
         Stats::Json => eprintln!(
-            "{{\"compile_seconds\":{compile:.9},\"run_seconds\":{run:.9},\"code_bytes\":{code_bytes}}}"
+            "{{\"compile_seconds\":{compile:.9},\"run_seconds\":{run:.9},\
+             \"run_cpu_seconds\":{cpu:.9},\"code_bytes\":{code_bytes}}}"
         ),
         Stats::Text => eprintln!(
             "compiled in {:.3} ms ({code_bytes} bytes of machine code), ran {:.3} ms",

@@ -40,6 +40,8 @@ pub struct ModuleEnv {
     /// For each function its number among the escaped ones (see `VmctxCounts::escaped_funcs`), or
     /// `u32::MAX`; imported functions have none.
     pub escaped: Vec<u32>,
+    /// True if the code charges fuel.
+    pub metered: bool,
     /// True if any function of the module has a tail call through an import, a table or a
     /// reference: a callee may then return with the registers of another instance, and every call
     /// restores the caller's.

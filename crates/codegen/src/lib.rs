@@ -40,6 +40,8 @@ pub struct CompiledFunction {
     /// Source positions, ascending: from this offset on, instructions belong to the operator at
     /// this Wasm byte offset. Return addresses are looked up one byte before.
     pub srclocs: Vec<(u32, u32)>,
+    /// With metering: fuel charged ahead, by Wasm byte offset, see `ir::Function::rests`.
+    pub rests: Vec<(u32, u64)>,
     /// Size of the frame: from the second instruction on, the return address is at
     /// `[rsp + frame_bytes]`.
     pub frame_bytes: u32,
@@ -142,7 +144,7 @@ impl Codegen {
         if let Some(listing) = &mut listing {
             listing.selected = print::vcode::<X64>(&self.code, None);
         }
-        let registers = X64::reg_env();
+        let registers = X64::reg_env(env.metered);
         let allocation = self.allocator.run(&self.code, &registers, work);
         #[cfg(test)]
         let allocation = &tests::damaged(allocation);
@@ -194,6 +196,7 @@ mod tests {
             tables: Vec::new(),
             imported_funcs: 0,
             escaped: vec![u32::MAX],
+            metered: false,
             tail_calls_leave: false,
         };
         let mut codegen = Codegen::new();

@@ -13,8 +13,8 @@ pub trait Machine {
     /// Reusable memory of emission.
     type Emitter: Default;
 
-    /// The registers it offers.
-    fn reg_env() -> RegEnv;
+    /// The registers it offers, in metered code or in other.
+    fn reg_env(metered: bool) -> RegEnv;
 
     /// Makes a constant in a new register.
     fn lower_const(cx: &mut Lower<'_>, value: Const) -> VReg;

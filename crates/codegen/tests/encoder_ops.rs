@@ -20,7 +20,7 @@ use runwell_codegen::Codegen;
 use runwell_codegen::env::{MemoryPlan, ModuleEnv, TablePlan};
 use runwell_codegen::x64::inst::MOp;
 use runwell_ir::op::OPS;
-use runwell_ir::{Function, Op, Work, parse, verify};
+use runwell_ir::{Function, Inst, Op, Work, parse, verify};
 use std::collections::BTreeSet;
 
 const ALL: Features =
@@ -51,6 +51,7 @@ fn env(features: Features, guarded: bool, tail_calls_leave: bool) -> ModuleEnv {
         ],
         imported_funcs: 2,
         escaped: (0..10).map(|index: u32| index.checked_sub(2).unwrap_or(u32::MAX)).collect(),
+        metered: false,
         tail_calls_leave,
     }
 }
@@ -88,11 +89,14 @@ fn every_operation() {
         let func = parse::function(text).unwrap_or_else(|error| panic!("{error} in\n{text}"));
         verify::verify(&func).unwrap_or_else(|error| panic!("{error} in\n{text}"));
         ops.extend(func.insts.iter().map(|inst| inst.op));
+        let fuel = |inst: &Inst| matches!(inst.op, Op::Fuel | Op::FuelBack | Op::FuelFor);
+        let metered = func.insts.iter().any(fuel);
         for (env, features) in &envs {
+            let env = ModuleEnv { metered, ..env.clone() };
             let (compiled, listing) = codegen
-                .inspect(&func, env, &mut Work::new())
+                .inspect(&func, &env, &mut Work::new())
                 .unwrap_or_else(|error| panic!("{error} in\n{text}"));
-            if let Err(error) = code::check(&compiled, *features) {
+            if let Err(error) = code::check(&compiled, *features, metered) {
                 panic!("{error}\n{text}\n{}\n{}", listing.allocated, listing.machine);
             }
             selected(&listing.selected, &mut mops);

@@ -1,6 +1,6 @@
 //! What can be chosen about a compilation.
 
-use runwell_abi::Target;
+use runwell_abi::{Schedule, Target};
 
 /// What can be chosen about a compilation. All but `jobs` and `timing` determine the image.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -12,6 +12,8 @@ pub struct Options {
     pub verify: bool,
     /// 32-bit memories lie in 4 GiB reservations with guards, so that accesses need no check.
     pub guarded_memories: bool,
+    /// Charge fuel by this schedule.
+    pub schedule: Option<Schedule>,
     /// How many threads compile; 0 means as many as the machine has.
     pub jobs: usize,
     /// Measure the time of each pass (costs a few clock reads per function).
@@ -21,6 +23,13 @@ pub struct Options {
 impl Options {
     /// The defaults for `target`.
     pub fn new(target: Target) -> Options {
-        Options { target, verify: false, guarded_memories: true, jobs: 0, timing: false }
+        Options {
+            target,
+            verify: false,
+            guarded_memories: true,
+            schedule: None,
+            jobs: 0,
+            timing: false,
+        }
     }
 }

@@ -60,7 +60,7 @@ fn run(
     options: &Options,
 ) -> Result<(Vec<Part>, Vec<Worker>), Stop> {
     let batches = schedule::batches(parsed.info.bodies.iter().map(|body| body.len()));
-    let worker = Worker::default;
+    let worker = || Worker::new(options);
     schedule::run(batches.len(), options.jobs, worker, |worker, batch| {
         worker.batch(bytes, parsed, env, options, batches[batch])
     })
@@ -145,6 +145,7 @@ pub(crate) fn module_env(info: &ModuleInfo, options: &Options) -> ModuleEnv {
             .collect(),
         imported_funcs: info.imported_funcs(),
         escaped: info.escaped.clone(),
+        metered: options.schedule.is_some(),
         tail_calls_leave: false,
     }
 }
@@ -165,6 +166,12 @@ struct Part {
 }
 
 impl Worker {
+    fn new(options: &Options) -> Worker {
+        let mut worker = Worker::default();
+        worker.translator.set_schedule(options.schedule);
+        worker
+    }
+
     fn batch(
         &mut self,
         bytes: &[u8],
@@ -237,6 +244,7 @@ impl Part {
         });
         image.traps.extend(compiled.traps.iter().map(|&(offset, code)| (at(offset), code)));
         image.srclocs.extend(compiled.srclocs.iter().map(|&(offset, src)| (at(offset), src)));
+        image.rests.extend_from_slice(&compiled.rests);
         self.relocs.extend(compiled.relocs.iter().map(|&(offset, callee)| (at(offset), callee)));
         Ok(())
     }
@@ -267,6 +275,7 @@ fn link(parts: Vec<Part>, info: &ModuleInfo, work: &mut Work) -> Result<Image, E
         funcs: Vec::with_capacity(info.bodies.len()),
         traps: Vec::with_capacity(sum(|part| part.image.traps.len())),
         srclocs: Vec::with_capacity(sum(|part| part.image.srclocs.len())),
+        rests: Vec::with_capacity(sum(|part| part.image.rests.len())),
     };
     let mut relocs = Vec::with_capacity(sum(|part| part.relocs.len()));
     work.charge(Pass::Link, text_bytes / FUNC_ALIGN + relocs.capacity() + info.bodies.len());
@@ -283,6 +292,7 @@ fn link(parts: Vec<Part>, info: &ModuleInfo, work: &mut Work) -> Result<Image, E
         }));
         image.traps.extend(from.traps.iter().map(|&(offset, code)| (base + offset, code)));
         image.srclocs.extend(from.srclocs.iter().map(|&(offset, src)| (base + offset, src)));
+        image.rests.extend_from_slice(&from.rests);
         relocs.extend(part.relocs.iter().map(|&(offset, callee)| (base + offset, callee)));
     }
     for (offset, callee) in relocs {

@@ -143,6 +143,9 @@ pub struct Function {
     pub loops: Vec<LoopData>,
     /// Types of the frame slots.
     pub slots: Vec<Type>,
+    /// With metering: by Wasm byte offset, ascending, the fuel that is charged ahead where the operator
+    /// there stops. What has no entry has nothing charged ahead.
+    pub rests: Vec<(u32, u64)>,
 }
 
 impl Function {
@@ -157,6 +160,7 @@ impl Function {
         self.blocks.clear();
         self.loops.clear();
         self.slots.clear();
+        self.rests.clear();
     }
 
     /// Bytes of its data, without unused capacity.
@@ -168,6 +172,7 @@ impl Function {
             + size_of_val(&*self.blocks)
             + size_of_val(&*self.loops)
             + size_of_val(&*self.slots)
+            + size_of_val(&*self.rests)
     }
 
     /// The instruction that makes `value`, unless it is a constant.

@@ -305,6 +305,13 @@ ops! {
     /// Traps with code `aux` if `a`, an `I32`, is non-zero.
     TrapIf "trap_if" Unary None Write;
 
+    /// Charges `c` units of fuel.
+    Fuel "fuel" Nullary None Write;
+    /// Gives back `c` units of fuel that were charged for another way than the one taken.
+    FuelBack "fuel_back" Nullary None Write;
+    /// Charges `a`, an `I64`, shifted right by `c` bits, units of fuel.
+    FuelFor "fuel_for" Unary None Write;
+
     /// Calls function `c`.
     Call "call" Call Call Write;
     /// Calls through element (first argument) of table `aux`, of type `c`.

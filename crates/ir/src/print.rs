@@ -203,6 +203,7 @@ impl Display for InstText<'_> {
                 Op::SlotLoad => write!(f, " s{}", inst.c),
                 Op::MemSize => write!(f, " m{}", inst.aux),
                 Op::TableSize => write!(f, " t{}", inst.aux),
+                Op::Fuel | Op::FuelBack => write!(f, " {}", inst.c),
                 _ => Ok(()),
             },
             Shape::Unary => {
@@ -212,6 +213,7 @@ impl Display for InstText<'_> {
                     Op::SlotStore => write!(f, " s{},", inst.c)?,
                     Op::TableGet => write!(f, " t{},", inst.aux)?,
                     Op::TrapIf => write!(f, " {},", TrapText(inst.aux))?,
+                    Op::FuelFor => write!(f, " {},", inst.c)?,
                     _ => {}
                 }
                 write!(f, " {}", value(inst.va()))

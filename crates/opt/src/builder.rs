@@ -30,6 +30,9 @@ pub struct Builder {
     aliases: bool,
 }
 
+/// The most units of fuel that one instruction charges: what fits the immediate of one.
+const FUEL_AT_ONCE: u64 = i32::MAX as u64;
+
 /// Places of the table that finds equal constants.
 const CONST_SLOTS: usize = 1 << 9;
 /// Places a constant may be in; when all are taken it is entered twice.
@@ -78,6 +81,11 @@ impl Builder {
     #[inline]
     pub fn set_src(&mut self, wasm_offset: u32) {
         self.src = wasm_offset;
+    }
+
+    /// The Wasm byte offset of the instructions to come.
+    pub fn src(&self) -> u32 {
+        self.src
     }
 
     /// Starts the next block. Blocks are numbered in the order they start.
@@ -334,6 +342,22 @@ impl Builder {
             return;
         }
         self.push(Inst::new(Op::TrapIf, Type::I32, code as u16, cond.0, 0, 0));
+    }
+
+    /// Charges fuel, or gives it back.
+    pub fn fuel(&mut self, mut units: u64, back: bool) {
+        let op = if back { Op::FuelBack } else { Op::Fuel };
+        while units > 0 {
+            let part = units.min(FUEL_AT_ONCE);
+            self.push(Inst::new(op, Type::I32, 0, 0, 0, part as u32));
+            units -= part;
+        }
+    }
+
+    /// Charges fuel for `len`, an `I64`: a unit per 2^`shift`.
+    pub fn fuel_for(&mut self, len: Value, shift: u32) {
+        let len = self.resolve(len);
+        self.push(Inst::new(Op::FuelFor, Type::I64, 0, len.0, 0, shift));
     }
 
     /// A call, whose results are appended to `results`. `table` matters to `call_indirect` only.

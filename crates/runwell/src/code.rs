@@ -21,6 +21,7 @@ pub(crate) fn publish(image: Image, symbols: Arc<Symbols>) -> Result<Arc<Code>> 
             .collect(),
         traps: image.traps.into(),
         srclocs: image.srclocs.into(),
+        rests: image.rests.into(),
     };
     Ok(Code::publish(&image.text, meta, symbols)?)
 }
@@ -30,6 +31,7 @@ pub(crate) fn publish(image: Image, symbols: Arc<Symbols>) -> Result<Arc<Code>> 
 pub(crate) fn exit_error(exit: Exit) -> Error {
     let error = match exit.cause {
         Cause::Trap { code, .. } => Error::new(Trap::from_code(code)),
+        Cause::Suspended(_) => Error::new(runwell_vm::Error::Suspended),
         Cause::Error(payload) => match payload.downcast::<Error>() {
             Ok(error) => *error,
             Err(payload) => match payload.downcast::<runwell_vm::Error>() {

@@ -1,5 +1,7 @@
 //! What can be chosen about an engine.
 
+use runwell_abi::Schedule;
+
 /// What can be chosen about an engine.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -9,6 +11,7 @@ pub struct Config {
     pub(crate) guarded_memories: bool,
     pub(crate) backtrace_frames: usize,
     pub(crate) timing: bool,
+    pub(crate) schedule: Option<Schedule>,
 }
 
 impl Default for Config {
@@ -27,6 +30,7 @@ impl Config {
             guarded_memories: true,
             backtrace_frames: 64,
             timing: false,
+            schedule: None,
         }
     }
 
@@ -65,6 +69,20 @@ impl Config {
     /// How many frames a backtrace holds at most; 64 by default, 0 for none.
     pub fn wasm_backtrace_max_frames(&mut self, frames: usize) -> &mut Config {
         self.backtrace_frames = frames;
+        self
+    }
+
+    /// Meter guest code: each operator costs fuel, and a guest without fuel stops. Off by default.
+    ///
+    /// Costs are those of the default [`Schedule`], unless [`Config::fuel_schedule`] says otherwise.
+    pub fn consume_fuel(&mut self, consume: bool) -> &mut Config {
+        self.schedule = consume.then(|| self.schedule.unwrap_or_default());
+        self
+    }
+
+    /// Meter guest code by this schedule.
+    pub fn fuel_schedule(&mut self, schedule: Schedule) -> &mut Config {
+        self.schedule = Some(schedule);
         self
     }
 

@@ -70,6 +70,7 @@ impl Engine {
             guarded_memories: config.guarded_memories,
             jobs: config.jobs,
             timing: config.timing,
+            schedule: config.schedule,
         }
     }
 }

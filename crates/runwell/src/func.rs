@@ -3,6 +3,7 @@
 use crate::code::exit_error;
 use crate::context::{AsContext, AsContextMut, StoreContext, StoreContextMut};
 use crate::externs::Extern;
+use crate::fuel::payload;
 use crate::instance::{Instance, type_of};
 use crate::registry::TypeId;
 use crate::store::{StoreId, StoreInner, StoreOpaque, StorePtr};
@@ -15,7 +16,7 @@ use crate::value::Val;
 use crate::{Engine, Error, Result};
 use runwell_abi::RegFile;
 use runwell_abi::vmctx::FuncRefDef;
-use runwell_vm::{HostCall, InstanceData, Payload, Runtime};
+use runwell_vm::{HostCall, InstanceData, Runtime};
 use std::ptr::NonNull;
 use std::sync::Arc;
 
@@ -31,7 +32,7 @@ unsafe impl Send for Func {}
 // SAFETY: as above.
 unsafe impl Sync for Func {}
 
-const EMPTY: RegFile = RegFile {
+pub(crate) const EMPTY: RegFile = RegFile {
     float: [0; runwell_abi::call::FLOAT_ARGS],
     int: [0; runwell_abi::call::INT_ARGS.len()],
 };
@@ -108,6 +109,22 @@ impl Func {
     ) -> Result<()> {
         let mut store = store.as_context_mut();
         let store = store.opaque();
+        let mut regs = EMPTY;
+        let ty = self.put_args(store, params, results.len(), &mut regs)?;
+        // SAFETY: the arguments are those of its type.
+        unsafe { self.invoke(store, &mut regs)? };
+        take_results(store, &ty, &mut regs, results);
+        Ok(())
+    }
+
+    /// Checks arguments and the number of results, and puts the arguments where the call wants them.
+    pub(crate) fn put_args(
+        &self,
+        store: &StoreOpaque,
+        params: &[Val],
+        results: usize,
+        regs: &mut RegFile,
+    ) -> Result<FuncType> {
         let ty = self.ty_in(store);
         if ty.params().len() != params.len() {
             return Err(Error::msg(format!(
@@ -116,11 +133,10 @@ impl Func {
                 params.len()
             )));
         }
-        if ty.results().len() != results.len() {
+        if ty.results().len() != results {
             return Err(Error::msg(format!(
-                "expected {} results, got {}",
+                "expected {} results, got {results}",
                 ty.results().len(),
-                results.len()
             )));
         }
         let mut bits = Vec::with_capacity(params.len());
@@ -133,22 +149,12 @@ impl Func {
             }
             bits.push(val.to_raw(store)?);
         }
-        let mut regs = EMPTY;
         // SAFETY: the buffer is this store's, and the call comes after the last argument.
-        let mut args = unsafe { Transfer::args(&mut regs, store.runtime.cells()) };
+        let mut args = unsafe { Transfer::args(regs, store.runtime.cells()) };
         for (bits, ty) in bits.into_iter().zip(ty.params()) {
             args.put(ty.machine(), bits);
         }
-        // SAFETY: the arguments are those of its type.
-        unsafe { self.invoke(store, &mut regs)? };
-        // SAFETY: the buffer is this store's, and nothing has been called since.
-        let mut from = unsafe { Transfer::results(&mut regs, store.runtime.cells()) };
-        for (val, ty) in results.iter_mut().zip(ty.results()) {
-            let bits = from.take(ty.machine());
-            // SAFETY: guest code gives references of its own store only.
-            *val = unsafe { Val::from_raw(store, ty, bits) };
-        }
-        Ok(())
+        Ok(ty)
     }
 
     /// # Safety
@@ -196,6 +202,22 @@ impl Func {
         }
         // SAFETY: the type has just been checked.
         Ok(unsafe { TypedFunc::new_unchecked(*self) })
+    }
+}
+
+/// Takes the results that a call has left.
+pub(crate) fn take_results(
+    store: &StoreOpaque,
+    ty: &FuncType,
+    regs: &mut RegFile,
+    results: &mut [Val],
+) {
+    // SAFETY: the buffer is this store's, and nothing has been called since.
+    let mut from = unsafe { Transfer::results(regs, store.runtime.cells()) };
+    for (val, ty) in results.iter_mut().zip(ty.results()) {
+        let bits = from.take(ty.machine());
+        // SAFETY: guest code gives references of its own store only.
+        *val = unsafe { Val::from_raw(store, ty, bits) };
     }
 }
 
@@ -258,8 +280,9 @@ impl HostFunc {
         func: impl Fn(Caller<'_, T>, &mut RegFile, *mut u128) -> Result<()> + Send + Sync + 'static,
     ) -> HostFunc {
         let func = Arc::new(func);
+        let of = ty.clone();
         let make = move |store: StorePtr, runtime: &Runtime, type_id: u32| {
-            let func = func.clone();
+            let (func, of) = (func.clone(), of.clone());
             runwell_vm::HostFunc::new(runtime, type_id, move |call: HostCall<'_>| {
                 let HostCall { regs, runtime, caller_vmctx } = call;
                 // SAFETY: the function was put into a store with this type of data, whose handle
@@ -271,7 +294,7 @@ impl HostFunc {
                     Instance::from_index(&store.opaque, data.owner as u32)
                 });
                 let caller = Caller { store: StoreContextMut(store), instance };
-                func(caller, regs, runtime.cells()).map_err(|error| Box::new(error) as Payload)
+                func(caller, regs, runtime.cells()).map_err(|error| payload(error, &of))
             })
         };
         HostFunc { ty, make: Box::new(make) }

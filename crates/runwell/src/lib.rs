@@ -34,6 +34,7 @@ mod config;
 mod context;
 mod engine;
 mod externs;
+mod fuel;
 mod func;
 mod global;
 mod instance;
@@ -56,6 +57,9 @@ pub use config::Config;
 pub use context::{AsContext, AsContextMut, StoreContext, StoreContextMut};
 pub use engine::Engine;
 pub use externs::{Export, Extern};
+pub use fuel::{
+    FreeLoop, OperatorClass, ResumableCall, SCHEDULE_VERSION, Schedule, Suspend, SuspendedCall,
+};
 pub use func::{Caller, Func, IntoFunc};
 pub use global::Global;
 pub use instance::{Instance, InstancePre};

@@ -106,6 +106,7 @@ impl<T: 'static> Store<T> {
         let runtime = Runtime::new(RuntimeConfig {
             stack_bytes: config.max_wasm_stack,
             backtrace_frames: config.backtrace_frames,
+            metered: config.schedule.is_some(),
         })?;
         let opaque = StoreOpaque {
             engine: engine.clone(),

@@ -3,6 +3,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod count;
 pub mod differential;
 pub mod filetest;
 pub mod generate;

@@ -11,8 +11,9 @@
 
 use crate::backtrace::{self, Backtrace};
 use crate::runtime::{Fault, Runtime};
-use crate::sys::{self, STATUS_FAULT, STATUS_LIBCALL, STATUS_PENDING};
+use crate::sys::{self, STATUS_FAULT, STATUS_FUEL, STATUS_LIBCALL, STATUS_PENDING};
 use crate::thread::Thread;
+use crate::{Error, registry};
 use runwell_abi::vmctx::FuncRefDef;
 use runwell_abi::{RegFile, TrapCode};
 use std::any::Any;
@@ -35,6 +36,27 @@ pub enum Cause {
     },
     /// A host function or a limiter gave an error, or the system failed the runtime.
     Error(Payload),
+    /// It did not stop for good: [`Runtime::resume`] goes on with it.
+    Suspended(Reason),
+}
+
+/// What a suspended call waits for.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub enum Reason {
+    /// More fuel.
+    Fuel,
+    /// The answer of the host function that suspended it.
+    Host,
+}
+
+/// A call that was left and can go on. Its frames are on the guest's stack.
+#[derive(Copy, Clone, Debug)]
+pub(crate) struct Suspended {
+    reason: Reason,
+    /// Fuel that was charged ahead and given back.
+    rest: u64,
+    exit_sp: u64,
+    vmctx: u64,
 }
 
 impl fmt::Debug for Cause {
@@ -46,7 +68,8 @@ impl fmt::Debug for Cause {
                 .field("pc", pc)
                 .field("fault_address", fault_address)
                 .finish(),
-            Cause::Error(payload) => match payload.downcast_ref::<crate::Error>() {
+            Cause::Suspended(reason) => f.debug_tuple("Suspended").field(reason).finish(),
+            Cause::Error(payload) => match payload.downcast_ref::<Error>() {
                 Some(error) => f.debug_tuple("Error").field(error).finish(),
                 None => f.write_str("Error(..)"),
             },
@@ -68,7 +91,7 @@ impl Exit {
     pub fn trap(&self) -> Option<TrapCode> {
         match self.cause {
             Cause::Trap { code, .. } => Some(code),
-            Cause::Error(_) => None,
+            Cause::Error(_) | Cause::Suspended(_) => None,
         }
     }
 }
@@ -79,7 +102,14 @@ pub(crate) enum Pending {
     Error(Payload),
     /// A panic, to be continued on the other side.
     Panic(Payload),
+    /// The call is to be suspended.
+    Suspend(Payload),
 }
+
+/// The error by which a host function suspends the guest that called it, if the call can be suspended;
+/// the host finds what is inside when it resumes the call.
+#[derive(Debug)]
+pub struct Suspend(pub Payload);
 
 /// A run of guest code, linked to the ones around it. Lives in the frame of `invoke`.
 pub(crate) struct Activation {
@@ -95,6 +125,8 @@ pub(crate) struct Activation {
     host_sp: u64,
     vmctx: u64,
     host_mxcsr: u32,
+    /// The call may be suspended.
+    resumable: bool,
 }
 
 impl Runtime {
@@ -116,6 +148,121 @@ impl Runtime {
     /// code may change is held across the call.
     #[inline]
     pub unsafe fn invoke(&self, func: &FuncRefDef, regs: &mut RegFile) -> Result<(), Box<Exit>> {
+        // SAFETY: the contract is passed on.
+        unsafe { self.invoke_any(func, regs, false) }
+    }
+
+    /// As [`Self::invoke`], but when fuel does not suffice, or a host function asks for it with
+    /// [`Suspend`], the call is suspended: it gives an [`Exit`] with [`Cause::Suspended`], and its frames
+    /// stay. Until [`Self::resume`] or [`Self::drop_suspended`], nothing else of the store can be called.
+    /// A call from within a host function of the same store is never suspended.
+    ///
+    /// # Errors
+    /// As for [`Self::invoke`].
+    ///
+    /// # Safety
+    /// As for [`Self::invoke`].
+    pub unsafe fn invoke_resumable(
+        &self,
+        func: &FuncRefDef,
+        regs: &mut RegFile,
+    ) -> Result<(), Box<Exit>> {
+        // SAFETY: the contract is passed on.
+        unsafe { self.invoke_any(func, regs, true) }
+    }
+
+    /// # Safety
+    /// As for [`Self::invoke`].
+    #[inline]
+    unsafe fn invoke_any(
+        &self,
+        func: &FuncRefDef,
+        regs: &mut RegFile,
+        resumable: bool,
+    ) -> Result<(), Box<Exit>> {
+        if self.suspended.get().is_some() {
+            return Err(self.exit_before(Cause::Error(Box::new(Error::Suspended))));
+        }
+        let runtime = std::ptr::from_ref(self).cast::<u8>();
+        // SAFETY: the contract; the guest stack pointer is aligned wherever guest code stopped, and was
+        // checked to have room.
+        self.activate_at(self.head.guest_sp.get(), resumable, || unsafe {
+            sys::enter(func.code, func.vmctx, func.memory_base, regs, runtime)
+        })
+    }
+
+    /// Goes on with the suspended call. Its results are left as by [`Self::invoke`]. If it waits for an
+    /// answer of the host, `answer` is called with the register file that the host function's results
+    /// belong in; the transfer buffer takes the others.
+    ///
+    /// # Errors
+    /// As for [`Self::invoke_resumable`], or [`Error::NotSuspended`].
+    ///
+    /// # Panics
+    /// With the payload of a host function's panic.
+    ///
+    /// # Safety
+    /// As for [`Self::invoke`]; what the guest could reach when it was suspended is still alive, and the
+    /// answer is of the host function's result types.
+    pub unsafe fn resume(
+        &self,
+        regs: &mut RegFile,
+        answer: impl FnOnce(&mut RegFile),
+    ) -> Result<(), Box<Exit>> {
+        let Some(suspended) = self.suspended.get() else {
+            return Err(self.exit_before(Cause::Error(Box::new(Error::NotSuspended))));
+        };
+        // What was charged ahead has to be paid again first.
+        let Some(fuel) = self.fuel().checked_sub(suspended.rest) else {
+            let backtrace = Backtrace::default();
+            return Err(Box::new(Exit { cause: Cause::Suspended(Reason::Fuel), backtrace }));
+        };
+        self.suspended.set(None);
+        self.head.fuel.set(fuel);
+        self.head.exit_sp.set(suspended.exit_sp);
+        self.head.vmctx.set(suspended.vmctx);
+        if suspended.reason == Reason::Host {
+            let file = self.head.guest_sp.get() as *mut RegFile;
+            // SAFETY: the stub for host functions left the register file at the guest stack pointer.
+            answer(unsafe { &mut *file });
+            if !self.config().metered {
+                // Unmetered code keeps something else in the register.
+                // SAFETY: the stub put the callee-saved registers behind the register file.
+                let saved = unsafe { *file.add(1).cast::<u64>().add(3) };
+                self.head.fuel.set(saved);
+            }
+        }
+        let runtime = std::ptr::from_ref(self).cast::<u8>();
+        let top = self.stack().top();
+        // SAFETY: the suspended frames are where they were: nothing of the store has run since.
+        self.activate_at(top, true, || unsafe {
+            match suspended.reason {
+                Reason::Fuel => sys::resume_from_fuel(regs, runtime),
+                Reason::Host => sys::resume_from_host(regs, runtime),
+            }
+        })
+    }
+
+    /// Gives up the suspended call, if there is one.
+    pub fn drop_suspended(&self) {
+        if self.suspended.take().is_some() {
+            self.head.guest_sp.set(self.stack().top());
+        }
+    }
+
+    /// What the suspended call waits for, if there is one.
+    pub fn suspended(&self) -> Option<Reason> {
+        self.suspended.get().map(|suspended| suspended.reason)
+    }
+
+    /// Runs guest code as an activation that begins at `guest_sp` of the guest's stack.
+    #[inline]
+    fn activate_at(
+        &self,
+        guest_sp: u64,
+        resumable: bool,
+        run: impl FnOnce() -> u32,
+    ) -> Result<(), Box<Exit>> {
         Thread::with(|thread| {
             if let Err(error) = thread.prepare() {
                 return Err(self.exit_before(Cause::Error(Box::new(error))));
@@ -126,23 +273,21 @@ impl Runtime {
                 let cause = Cause::Trap { code, pc: None, fault_address: None };
                 return Err(self.exit_before(cause));
             }
+            let outer_in_store = self.activation.get();
             let activation = Activation {
                 runtime: self,
                 outer: thread.current.get(),
-                outer_in_store: self.activation.get(),
+                outer_in_store,
                 outer_exit_sp: self.head.exit_sp.get(),
-                guest_sp: self.head.guest_sp.get(),
+                guest_sp,
                 host_sp: self.head.host_sp.get(),
                 vmctx: self.head.vmctx.get(),
                 host_mxcsr: self.head.host_mxcsr.get(),
+                resumable: resumable && outer_in_store.is_null(),
             };
             thread.current.set(&activation);
             self.activation.set(&activation);
-            let runtime = std::ptr::from_ref(self).cast::<u8>();
-            // SAFETY: the contract; the guest stack pointer is aligned wherever guest code stopped,
-            // and was checked to have room.
-            let status =
-                unsafe { sys::enter(func.code, func.vmctx, func.memory_base, regs, runtime) };
+            let status = run();
             if status == 0 {
                 self.leave(thread, &activation);
                 return Ok(());
@@ -172,20 +317,31 @@ impl Runtime {
     fn left_early(&self, thread: &Thread, activation: &Activation, status: u32) -> Box<Exit> {
         let cause = match status {
             STATUS_FAULT => {
-                let Fault { code, pc, sp, address } = self.fault.get();
+                let Fault { code, pc, sp, address, fuel } = self.fault.get();
+                // SAFETY: the handler took the position from guest code of this store, which lives.
+                self.head.fuel.set(fuel.saturating_add(unsafe { rest_at(pc) }));
                 let cause = Cause::Trap { code, pc: Some(pc), fault_address: address };
-                // SAFETY: the handler took the position from guest code of this store, whose frames
-                // nothing has overwritten since.
+                // SAFETY: the same; nothing has overwritten its frames since.
                 let backtrace = unsafe { backtrace::from_fault(self, pc, sp) };
                 self.leave(thread, activation);
                 return Box::new(Exit { cause, backtrace });
             }
+            STATUS_FUEL if activation.resumable => {
+                return self.suspend(thread, activation, Reason::Fuel);
+            }
+            STATUS_FUEL => Cause::Trap { code: TrapCode::OutOfFuel, pc: None, fault_address: None },
             STATUS_PENDING => match self.pending.take() {
                 Some(Pending::Panic(payload)) => {
+                    self.give_back();
                     self.leave(thread, activation);
                     resume_unwind(payload)
                 }
-                Some(Pending::Error(payload)) => Cause::Error(payload),
+                Some(Pending::Suspend(payload)) if activation.resumable => {
+                    let exit = self.suspend(thread, activation, Reason::Host);
+                    self.pending.set(Some(Pending::Suspend(payload)));
+                    return exit;
+                }
+                Some(Pending::Error(payload) | Pending::Suspend(payload)) => Cause::Error(payload),
                 None => unreachable!("who leaves guest code with this status leaves a reason"),
             },
             _ => {
@@ -194,9 +350,50 @@ impl Runtime {
                 Cause::Trap { code, pc: None, fault_address: None }
             }
         };
+        self.give_back();
         let backtrace = self.backtrace();
         self.leave(thread, activation);
         Box::new(Exit { cause, backtrace })
+    }
+
+    /// Gives back the fuel that is charged ahead where guest code has called out; says how much.
+    fn give_back(&self) -> u64 {
+        let at = self.head.exit_sp.get();
+        if !self.stack().contains(at) {
+            return 0;
+        }
+        // SAFETY: guest code has called out from there, and its frames are intact: the return address
+        // is there, and one byte before it is inside of the call.
+        let rest = unsafe { rest_at(*(at as *const u64) - 1) };
+        self.head.fuel.set(self.head.fuel.get().saturating_add(rest));
+        rest
+    }
+
+    /// Leaves the guest's frames where they are.
+    fn suspend(&self, thread: &Thread, activation: &Activation, reason: Reason) -> Box<Exit> {
+        let backtrace = self.backtrace();
+        let suspended = Suspended {
+            reason,
+            rest: self.give_back(),
+            exit_sp: self.head.exit_sp.get(),
+            vmctx: self.head.vmctx.get(),
+        };
+        let guest_sp = self.head.guest_sp.get();
+        self.leave(thread, activation);
+        self.head.guest_sp.set(guest_sp);
+        self.suspended.set(Some(suspended));
+        Box::new(Exit { cause: Cause::Suspended(reason), backtrace })
+    }
+
+    /// What a host function gave with [`Suspend`] when it suspended the call.
+    pub fn take_request(&self) -> Option<Payload> {
+        match self.pending.take() {
+            Some(Pending::Suspend(payload)) => Some(payload),
+            other => {
+                self.pending.set(other);
+                None
+            }
+        }
     }
 
     /// The guest frames of this store that are active now, innermost first: what a host function
@@ -205,5 +402,17 @@ impl Runtime {
         // SAFETY: host code runs, so whatever guest code is active has left through a stub, which
         // noted where, and its frames stay as they are meanwhile.
         unsafe { backtrace::from_host(self) }
+    }
+}
+
+/// The fuel that is charged ahead at an instruction.
+///
+/// # Safety
+/// If `pc` is in code, that code lives.
+unsafe fn rest_at(pc: u64) -> u64 {
+    // SAFETY: the contract.
+    match unsafe { registry::executing(pc) } {
+        Some(code) => code.meta().rest_at(code.offset_of(pc)),
+        None => 0,
     }
 }

@@ -35,6 +35,9 @@ pub struct CodeMeta {
     pub traps: Box<[(u32, TrapCode)]>,
     /// Source positions: from this offset on to the next entry, code stems from this position.
     pub srclocs: Box<[(u32, u32)]>,
+    /// In metered code, by source position: fuel that is charged ahead there. Positions without an entry
+    /// have none.
+    pub rests: Box<[(u32, u64)]>,
 }
 
 impl CodeMeta {
@@ -63,10 +66,20 @@ impl CodeMeta {
         (at >= func.start).then_some(position)
     }
 
+    /// The fuel that is charged ahead where the code at `offset` stops.
+    pub fn rest_at(&self, offset: u32) -> u64 {
+        let rest = self.srcloc_at(offset).and_then(|position| {
+            let at = self.rests.binary_search_by_key(&position, |rest| rest.0).ok()?;
+            Some(self.rests[at].1)
+        });
+        rest.unwrap_or(0)
+    }
+
     fn is_sorted(&self) -> bool {
         self.funcs.is_sorted_by(|a, b| a.start <= a.end && a.end <= b.start)
             && self.traps.is_sorted_by(|a, b| a.0 < b.0)
             && self.srclocs.is_sorted_by_key(|entry| entry.0)
+            && self.rests.is_sorted_by(|a, b| a.0 < b.0)
     }
 }
 

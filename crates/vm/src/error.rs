@@ -15,6 +15,10 @@ pub enum Error {
         /// The system's error number.
         errno: i32,
     },
+    /// The store has a suspended call, which has to be resumed or dropped first.
+    Suspended,
+    /// There is no suspended call.
+    NotSuspended,
     /// More was asked for than the runtime gives.
     Limit {
         /// What is limited.
@@ -44,6 +48,10 @@ impl fmt::Display for Error {
                 }
                 write!(f, ": {}", std::io::Error::from_raw_os_error(errno))
             }
+            Error::Suspended => f.write_str(
+                "the store has a suspended call: resume it or drop it before calling anything else",
+            ),
+            Error::NotSuspended => f.write_str("the store has no suspended call to resume"),
             Error::Limit { what, wanted, limit } => {
                 write!(f, "{what}: {wanted} wanted, the limit is {limit}")
             }

@@ -7,7 +7,7 @@
 //! An error or a panic of the closure is put aside in the store's record and a status given to the
 //! stub, which leaves guest code for good. Nothing unwinds through guest frames.
 
-use crate::call::{Payload, Pending};
+use crate::call::{Payload, Pending, Suspend};
 use crate::{Runtime, sys};
 use runwell_abi::RegFile;
 use runwell_abi::vmctx::{FuncRefDef, HOST_FUNC_DISPATCH, HOST_FUNC_RUNTIME};
@@ -114,7 +114,10 @@ where
     let call = HostCall { regs, runtime, caller_vmctx };
     let pending = match catch_unwind(AssertUnwindSafe(|| (record.func)(call))) {
         Ok(Ok(())) => return 0,
-        Ok(Err(payload)) => Pending::Error(payload),
+        Ok(Err(payload)) => match payload.downcast::<Suspend>() {
+            Ok(suspend) => Pending::Suspend(suspend.0),
+            Err(payload) => Pending::Error(payload),
+        },
         Err(payload) => Pending::Panic(payload),
     };
     runtime.pending.set(Some(pending));

@@ -41,7 +41,7 @@ pub mod trap;
 pub mod vmctx;
 
 pub use backtrace::Backtrace;
-pub use call::{Cause, Exit, Payload};
+pub use call::{Cause, Exit, Payload, Reason, Suspend};
 pub use code::{Code, CodeMeta, FuncMeta};
 pub use error::Error;
 pub use externref::ExternRefs;

@@ -1,13 +1,13 @@
 //! The record of one store that all of its instances point to.
 
-use crate::call::{Activation, Payload, Pending};
+use crate::call::{Activation, Payload, Pending, Suspended};
 use crate::stack::{DEFAULT_STACK_BYTES, GuestStack};
 use crate::{Error, Memory, Owned, Table, libcalls};
 use runwell_abi::TrapCode;
 use runwell_abi::call::TRANSFER_CELLS;
 use runwell_abi::memory::PAGE_BYTES;
 use runwell_abi::vmctx::{
-    RT_EXIT_SP, RT_GUEST_SP, RT_HOST_MXCSR, RT_HOST_SP, RT_LIBCALLS, RT_TRANSFER, RT_VMCTX,
+    RT_EXIT_SP, RT_FUEL, RT_GUEST_SP, RT_HOST_MXCSR, RT_HOST_SP, RT_LIBCALLS, RT_TRANSFER, RT_VMCTX,
 };
 use std::cell::{Cell, UnsafeCell};
 use std::mem::{MaybeUninit, offset_of};
@@ -16,6 +16,9 @@ use std::ptr::null;
 /// Frames of a backtrace when nothing else is said.
 pub const DEFAULT_BACKTRACE_FRAMES: usize = 64;
 
+/// The most fuel there is: metered code compares it as an unsigned number that must not wrap.
+pub const MAX_FUEL: u64 = i64::MAX as u64;
+
 /// What a store's runtime record is made with.
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
 pub struct RuntimeConfig {
@@ -23,6 +26,8 @@ pub struct RuntimeConfig {
     pub stack_bytes: usize,
     /// The most frames a backtrace lists.
     pub backtrace_frames: usize,
+    /// The guest code of the store is metered.
+    pub metered: bool,
 }
 
 impl Default for RuntimeConfig {
@@ -30,6 +35,7 @@ impl Default for RuntimeConfig {
         RuntimeConfig {
             stack_bytes: DEFAULT_STACK_BYTES,
             backtrace_frames: DEFAULT_BACKTRACE_FRAMES,
+            metered: false,
         }
     }
 }
@@ -80,6 +86,8 @@ pub(crate) struct Head {
     /// Where the return address into the innermost guest frame is.
     pub(crate) exit_sp: Cell<u64>,
     pub(crate) host_mxcsr: Cell<u32>,
+    /// The fuel left, while guest code does not run.
+    pub(crate) fuel: Cell<u64>,
 }
 
 /// Where guest code faulted, as the handler noted it.
@@ -89,6 +97,7 @@ pub(crate) struct Fault {
     pub(crate) pc: u64,
     pub(crate) sp: u64,
     pub(crate) address: Option<u64>,
+    pub(crate) fuel: u64,
 }
 
 /// The record of one store: what its contexts' `RUNTIME` points to.
@@ -98,7 +107,7 @@ pub(crate) struct Fault {
 #[repr(C, align(16))]
 pub struct Runtime {
     pub(crate) head: Head,
-    _reserved: [u64; 2],
+    _reserved: u64,
     transfer: UnsafeCell<[MaybeUninit<u128>; TRANSFER_CELLS]>,
     /// The innermost activation of this store, null between calls.
     pub(crate) activation: Cell<*const Activation>,
@@ -106,6 +115,8 @@ pub struct Runtime {
     pub(crate) fault: Cell<Fault>,
     /// Why host code wants guest code to be left.
     pub(crate) pending: Cell<Option<Pending>>,
+    /// A call that was left and can go on.
+    pub(crate) suspended: Cell<Option<Suspended>>,
     limiter: Cell<Limiter>,
     stack: GuestStack,
     config: RuntimeConfig,
@@ -122,6 +133,7 @@ const _: () = {
     assert!(offset_of!(Head, vmctx) == RT_VMCTX as usize);
     assert!(offset_of!(Head, exit_sp) == RT_EXIT_SP as usize);
     assert!(offset_of!(Head, host_mxcsr) == RT_HOST_MXCSR as usize);
+    assert!(offset_of!(Head, fuel) == RT_FUEL as usize);
     assert!(offset_of!(Runtime, transfer) == RT_TRANSFER as usize);
 };
 
@@ -140,15 +152,17 @@ impl Runtime {
             vmctx: Cell::new(0),
             exit_sp: Cell::new(0),
             host_mxcsr: Cell::new(0),
+            fuel: Cell::new(0),
         };
-        let fault = Fault { code: TrapCode::Unreachable, pc: 0, sp: 0, address: None };
+        let fault = Fault { code: TrapCode::Unreachable, pc: 0, sp: 0, address: None, fuel: 0 };
         Ok(Owned::new(Runtime {
             head,
-            _reserved: [0; 2],
+            _reserved: 0,
             transfer: UnsafeCell::new([MaybeUninit::uninit(); TRANSFER_CELLS]),
             activation: Cell::new(null()),
             fault: Cell::new(fault),
             pending: Cell::new(None),
+            suspended: Cell::new(None),
             limiter: Cell::new(Limiter::Nobody),
             stack,
             config,
@@ -172,6 +186,16 @@ impl Runtime {
     /// First cell of the transfer buffer, of [`TRANSFER_CELLS`].
     pub fn cells(&self) -> *mut u128 {
         self.transfer.get().cast()
+    }
+
+    /// The fuel left, while no metered guest code runs.
+    pub fn fuel(&self) -> u64 {
+        self.head.fuel.get()
+    }
+
+    /// Sets the fuel left, at most [`MAX_FUEL`].
+    pub fn set_fuel(&self, fuel: u64) {
+        self.head.fuel.set(fuel.min(MAX_FUEL));
     }
 
     /// True while guest code of this store is active, also while it waits for a host function.

@@ -102,7 +102,8 @@ fn guest_fault(signal: c_int, info: &siginfo_t, context: &mut ucontext_t) -> boo
                 None => return false,
             }
         };
-        runtime.fault.set(Fault { code: trap, pc, sp, address });
+        let fuel = sys::trapped_fuel(context);
+        runtime.fault.set(Fault { code: trap, pc, sp, address, fuel });
         sys::redirect(context, runtime.head.host_sp.get(), sys::STATUS_FAULT);
         true
     })

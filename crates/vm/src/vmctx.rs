@@ -1,9 +1,9 @@
 //! The instance context: the record that generated code addresses through `r14`.
 
-use crate::{InstanceData, Memory, Runtime, Table, libcalls};
+use crate::{InstanceData, Memory, Runtime, Table, libcalls, sys};
 use runwell_abi::VmctxLayout;
 use runwell_abi::vmctx::{
-    FUEL, FuncRefDef, HOST_DATA, LIBCALL_STUB, MemoryEntry, RUNTIME, STACK_LIMIT, TableDef,
+    FUEL_STUB, FuncRefDef, HOST_DATA, LIBCALL_STUB, MemoryEntry, RUNTIME, STACK_LIMIT, TableDef,
 };
 use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
 use std::ptr::NonNull;
@@ -32,6 +32,7 @@ impl Vmctx {
         this.write(RUNTIME, std::ptr::from_ref(runtime));
         this.write(STACK_LIMIT, runtime.stack_limit());
         this.write(LIBCALL_STUB, libcalls::stub_address());
+        this.write(FUEL_STUB, sys::fuel_stub_address());
         this
     }
 
@@ -62,17 +63,6 @@ impl Vmctx {
     /// Sets what helpers find the instance's objects by.
     pub fn set_instance(&self, data: &InstanceData) {
         self.write(HOST_DATA, std::ptr::from_ref(data));
-    }
-
-    /// Sets the fuel.
-    pub fn set_fuel(&self, fuel: i64) {
-        self.write(FUEL, fuel);
-    }
-
-    /// The fuel left.
-    pub fn fuel(&self) -> i64 {
-        // SAFETY: the head is inside of the record and initialised.
-        unsafe { self.at::<i64>(FUEL).read() }
     }
 
     /// Sets memory `index`, imported or owned.

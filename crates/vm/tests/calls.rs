@@ -113,6 +113,7 @@ fn nest(store: &mut Store, end: impl Fn() -> Result<(), Payload> + Send + Sync +
         assert_eq!(call.runtime.caller_vmctx(), before);
         assert!(call.runtime.is_active());
         let [count, ..] = result.map_err(|exit| match exit.cause {
+            Cause::Suspended(_) => unreachable!("the call cannot be suspended"),
             Cause::Error(payload) => payload,
             Cause::Trap { .. } => Box::new(exit) as Payload,
         })?;
@@ -384,6 +385,7 @@ fn any_mixture_of_calls_traps_errors_and_panics_keeps_the_record_straight() {
                         match result {
                             Ok(Ok(results)) => assert_eq!(results[0], level + 1),
                             Ok(Err(exit)) => match exit.cause {
+                                Cause::Suspended(_) => unreachable!("the call cannot be suspended"),
                                 Cause::Error(payload) => assert!(payload.is::<u64>()),
                                 Cause::Trap { .. } => panic!("{exit:?}"),
                             },

@@ -173,13 +173,11 @@ fn contexts_hold_what_is_set() {
     vmctx.set_escaped_func(0, 1, 2);
     vmctx.set_escaped_func(1, 3, 4);
     vmctx.set_imported_func(0, vmctx.escaped_func(1));
-    vmctx.set_fuel(-5);
 
     // SAFETY: all offsets are inside of the context.
     let word = |offset: u32| unsafe { vmctx.as_ptr().add(offset as usize).cast::<u64>().read() };
     assert_eq!(word(0), runtime.as_ptr().as_ptr() as u64);
     assert_eq!(word(8), runtime.stack_limit());
-    assert_eq!(vmctx.fuel(), -5);
     assert_eq!(vmctx.memory_base(), memories[0].base() as u64);
     assert_eq!(word(layout.memory(1)), memories[1].base() as u64);
     assert_eq!(word(layout.memory(1) + 8), memories[1].def().as_ptr() as u64);
@@ -217,6 +215,7 @@ fn look_ups_in_code() {
         funcs: [func(0, 5), func(16, 20), func(20, 64)].into(),
         traps: [(3, TrapCode::Unreachable), (17, TrapCode::NullReference)].into(),
         srclocs: [(1, 100), (4, 101), (30, 102)].into(),
+        rests: Box::default(),
     };
     let owner: Arc<dyn std::any::Any + Send + Sync> = Arc::new(9u8);
     let bytes: Vec<u8> = (0..64).collect();

@@ -183,7 +183,7 @@ fn a_limiter_refuses_fails_and_panics() {
 #[test]
 fn stack_overflow_by_check_and_by_guard() {
     for stack_bytes in [10_000, 100_000, 1 << 20] {
-        let config = RuntimeConfig { stack_bytes, backtrace_frames: 5 };
+        let config = RuntimeConfig { stack_bytes, backtrace_frames: 5, metered: false };
         let store = Store::with(common::shared_code(), config);
         for name in ["overflow", "unchecked"] {
             let exit = store.call(name, &[]).unwrap_err();

@@ -25,6 +25,7 @@ use crate::operator::Visitor;
 use crate::scan::Scan;
 use crate::section;
 use runwell_abi::Type;
+use runwell_abi::fuel::Schedule;
 use runwell_ir::work::Pass;
 use runwell_ir::{Function, LoopId, SigRef, Value, Work};
 use runwell_opt::Builder;
@@ -99,6 +100,11 @@ impl Translator {
     /// A fresh context.
     pub fn new() -> Translator {
         Translator::default()
+    }
+
+    /// Meters fuel by `schedule` from the next body on, or does not.
+    pub fn set_schedule(&mut self, schedule: Option<Schedule>) {
+        self.cx.scan.meter.set(schedule);
     }
 
     /// Steps of work done since the context was made, all functions together.
@@ -199,7 +205,10 @@ impl Cx {
             &validation.limits,
         )?;
         self.begin(module, index, ty, at);
-        let mut visitor = Visitor { cx: self, module, validator, at: 0 };
+        self.charge(0, self.scan.meter.entry);
+        self.scan.meter.rest = self.scan.meter.entry;
+        let code = &body[start..];
+        let mut visitor = Visitor { cx: self, module, validator, at: 0, code, code_at: at };
         while !reader.eof() {
             visitor.at = reader.original_position();
             reader.visit_operator(&mut visitor)??;

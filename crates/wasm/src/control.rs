@@ -78,6 +78,9 @@ pub(crate) struct Frame {
     loop_params: u32,
     loop_params_end: u32,
     back_edges: u32,
+    /// Fuel charged where a branch to it arrives, and what was charged before an if.
+    pub(crate) label: u64,
+    pub(crate) charged: u64,
     /// Branch table that has an edge to it, and the number of that edge.
     table_stamp: u32,
     table_edge: u32,
@@ -105,6 +108,8 @@ impl Frame {
             loop_params: 0,
             loop_params_end: 0,
             back_edges: 0,
+            label: 0,
+            charged: 0,
             table_stamp: 0,
             table_edge: 0,
         }
@@ -243,6 +248,7 @@ impl Cx {
             return;
         }
         let mut frame = self.open_frame(module, Kind::Block, ty);
+        frame.label = construct.label;
         if construct.branches > 0 {
             self.open_scope(&mut frame);
         }
@@ -257,6 +263,7 @@ impl Cx {
             return;
         }
         let mut frame = self.open_frame(module, Kind::Block, ty);
+        frame.label = construct.label;
         if construct.branches == 0 {
             self.frames.push(frame);
             return;
@@ -328,13 +335,15 @@ impl Cx {
 
     /// `if`.
     pub(crate) fn if_(&mut self, module: &ModuleInfo, ty: BlockType) {
-        self.construct();
+        let construct = self.construct();
         if !self.reachable {
             self.dead += 1;
             return;
         }
         let cond = self.pop();
         let mut frame = self.open_frame(module, Kind::Block, ty);
+        frame.label = construct.label;
+        frame.charged = self.charged();
         frame.saved = self.saved.len() as u32;
         self.saved.extend_from_slice(&self.stack[frame.height as usize..]);
         self.open_scope(&mut frame);
@@ -415,8 +424,18 @@ impl Cx {
                 if self.reachable && (has_edges || matches!(second, Else::Edge(_))) {
                     self.jump_to_end(at);
                 }
-                let Frame { log_start, saved, else_epochs, .. } = self.frames[at];
+                let Frame { log_start, saved, else_epochs, charged, .. } = self.frames[at];
                 match second {
+                    Else::Edge(branch) if charged != self.way_on() => {
+                        // The way past the if costs something of its own: it gets a block.
+                        self.undo_to(log_start);
+                        self.restore_params(at);
+                        self.b.pop_scope();
+                        self.b.push_scope();
+                        self.start_second_arm(branch, else_epochs);
+                        self.charge(charged, self.way_on());
+                        self.jump_to_end(at);
+                    }
                     Else::Edge(branch) => {
                         self.undo_to(log_start);
                         self.restore_params(at);
@@ -427,6 +446,7 @@ impl Cx {
                         self.undo_to(log_start);
                         self.restore_params(at);
                         self.reachable = true;
+                        self.charge(charged, self.way_on());
                     }
                     Else::Never => {}
                 }
@@ -714,16 +734,35 @@ impl Cx {
         let cond = self.pop();
         if let Some(constant) = self.b.func.as_const(cond) {
             if constant.bits != 0 {
-                self.br(depth);
+                self.br_charged(depth);
             }
             return;
         }
         self.branch(cond, depth);
     }
 
+    /// `br`, after the fuel that this way costs beyond what the operator charges for all of its ways.
+    fn br_charged(&mut self, depth: u32) {
+        let label = self.frames[self.frame_of(depth)].label;
+        self.charge(self.charged(), label);
+        self.br(depth);
+    }
+
     /// Goes to a label if `cond` is not zero, else on.
     fn branch(&mut self, cond: Value, depth: u32) {
         let at = self.frame_of(depth);
+        if self.frames[at].label != self.charged() {
+            // The way to the label costs something of its own: it gets a block.
+            let (taken, other) = (self.plain_edge(0), self.plain_edge(1));
+            self.terminate(Op::BrIf, cond.0, taken, other);
+            let epochs = self.b.epochs();
+            self.b.start_block(self.loop_id);
+            self.br_charged(depth);
+            self.b.start_block(self.loop_id);
+            self.b.set_epochs(epochs);
+            self.reachable = true;
+            return;
+        }
         match self.frames[at].kind {
             Kind::Function => {
                 let taken = self.plain_edge(0);
@@ -762,7 +801,7 @@ impl Cx {
                 Some(depth) => depth?,
                 None => table.default(),
             };
-            self.br(depth);
+            self.br_charged(depth);
             return Ok(());
         }
         // Number the distinct targets in order of first mention.
@@ -792,23 +831,28 @@ impl Cx {
             |cx: &Cx, edge: u32| (cx.frames.len() - 1) as u32 - cx.targets[edge as usize];
         if self.targets.len() == 1 {
             let depth = depth_of(self, 0);
-            return self.br(depth);
+            return self.br_charged(depth);
         }
         if let [zero, other] = *entries {
             // A table of one entry is a test for zero.
             let (zero, other) = (depth_of(self, zero), depth_of(self, other));
             self.branch(index, other);
-            return self.br(zero);
+            return self.br_charged(zero);
         }
         let targets = std::mem::take(&mut self.targets);
         let mut edges = std::mem::take(&mut self.edge_numbers);
         edges.clear();
-        let mut returns = false;
+        // Ways that return or cost something of their own get blocks, in order.
+        let own_block = |cx: &Cx, at: u32| {
+            let frame = &cx.frames[at as usize];
+            frame.kind == Kind::Function || frame.label != cx.charged()
+        };
+        let mut blocks = 0;
         for &at in &targets {
             edges.push(match self.frames[at as usize].kind {
-                Kind::Function => {
-                    returns = true;
-                    self.plain_edge(0)
+                _ if own_block(self, at) => {
+                    blocks += 1;
+                    self.plain_edge(blocks - 1)
                 }
                 Kind::Loop => self.back_edge(at as usize).0,
                 _ => NONE,
@@ -827,9 +871,13 @@ impl Cx {
                 self.pend(at as usize, Patch::Pool(start + 1 + number as u32), epochs);
             }
         }
-        if returns {
-            self.b.start_block(self.loop_id);
-            self.return_();
+        for &at in &targets {
+            if own_block(self, at) {
+                let depth = self.frames.len() as u32 - 1 - at;
+                self.b.start_block(self.loop_id);
+                self.b.set_epochs(epochs);
+                self.br_charged(depth);
+            }
         }
         self.targets = targets;
         self.edge_numbers = edges;

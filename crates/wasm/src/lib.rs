@@ -12,6 +12,7 @@
 
 pub mod body;
 mod call;
+mod charge;
 pub mod const_expr;
 mod control;
 pub mod error;
@@ -20,6 +21,7 @@ mod finish;
 pub mod limits;
 mod locals;
 mod memory;
+mod meter;
 pub mod module;
 pub mod names;
 mod numeric;

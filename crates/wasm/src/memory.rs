@@ -92,8 +92,25 @@ impl Cx {
     pub(crate) fn bulk(&mut self, helper: LibCall, what: u64) {
         let len = self.pop();
         let (a, b) = self.pop2();
+        if self.scan.meter.is_on() {
+            let len = self.widened(len);
+            match helper {
+                LibCall::MemoryFill | LibCall::MemoryCopy | LibCall::MemoryInit => {
+                    self.charge_bytes(len);
+                }
+                _ => self.charge_elements(len),
+            }
+        }
         let what = self.number(what);
         self.b.libcall(helper, None, &[what, a, b, len]);
+    }
+
+    /// A length as an `I64`.
+    pub(crate) fn widened(&mut self, len: Value) -> Value {
+        match self.b.func.value_type(len) {
+            Type::I32 => self.b.unary(Op::ExtendU, Type::I64, len),
+            _ => len,
+        }
     }
 
     /// A number among the arguments of a helper.

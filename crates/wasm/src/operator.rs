@@ -21,6 +21,19 @@ pub(crate) struct Visitor<'v> {
     pub(crate) validator: &'v mut wp::FuncValidator<wp::ValidatorResources>,
     /// Byte offset of the operator.
     pub(crate) at: u64,
+    /// The body's operators, and where they start.
+    pub(crate) code: &'v [u8],
+    pub(crate) code_at: u32,
+}
+
+impl Visitor<'_> {
+    /// Tells the fuel plan that the operator has been reached.
+    fn arrive(&mut self) {
+        let at = self.at as u32;
+        let offset = at - self.code_at;
+        let bytes = self.code.get(offset as usize..).unwrap_or_default();
+        self.cx.arrive(at, offset, bytes);
+    }
 }
 
 impl wp::FrameStack for Visitor<'_> {
@@ -44,9 +57,16 @@ macro_rules! visit {
         #[inline]
         fn $visit(&mut self $(, $arg: $ty)*) -> Result<()> {
             self.validator.visitor(self.at).$visit($($arg.clone()),*)?;
+            let metered = self.cx.scan.meter.is_on();
+            if metered {
+                self.arrive();
+            }
             if self.cx.reachable || const { is_structure(stringify!($op)) } {
                 self.cx.b.set_src(self.at as u32);
                 Verb::$visit(self.cx, self.module $(, $arg)*)?;
+            }
+            if metered {
+                self.cx.depart();
             }
             Ok(())
         }

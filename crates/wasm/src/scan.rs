@@ -24,6 +24,7 @@
 
 use crate::error::{Error, Result};
 use crate::limits::Limits;
+use crate::meter::{Kind, Meter};
 use crate::module::ModuleInfo;
 
 /// Marks per byte of a body before the pass gives up on precision; 0.1 is usual.
@@ -63,12 +64,17 @@ pub(crate) struct Construct {
     pub(crate) writes: u32,
     /// See [`effect`].
     pub(crate) effects: u8,
+    /// True for a loop.
+    pub(crate) is_loop: bool,
+    /// Fuel that is charged for what follows where a branch to it arrives, see [`crate::meter`].
+    pub(crate) label: u64,
 }
 
 impl Construct {
     /// What is assumed of a construct that the scan did not reach; the validator does not let
     /// translation get that far.
-    pub(crate) const UNKNOWN: Construct = Construct { branches: 1, writes: NONE, effects: 0xff };
+    pub(crate) const UNKNOWN: Construct =
+        Construct { branches: 1, writes: NONE, effects: 0xff, is_loop: false, label: 0 };
 }
 
 /// A local that is written inside a construct.
@@ -112,6 +118,10 @@ pub(crate) struct Scan {
     pub(crate) operators: u32,
     /// True if some local lives in a frame slot.
     pub(crate) any_demoted: bool,
+    /// Where fuel is charged.
+    pub(crate) meter: Meter,
+    /// Depths of a branch table.
+    depths: Vec<u32>,
     marks: Vec<Mark>,
     open: Vec<Open>,
     locals: Vec<Local>,
@@ -283,6 +293,9 @@ impl Scan {
             return Err(Error::limit("values moved by calls and branches", allowed, at));
         }
         self.settle_budget();
+        if self.meter.is_on() {
+            self.meter.sweep(&mut self.constructs);
+        }
         Ok(())
     }
 
@@ -303,10 +316,11 @@ impl Scan {
 
     /// Steps of work done, for the meter.
     pub(crate) fn work(&self) -> usize {
-        self.operators as usize + self.marks.len() + self.mentioned.len()
+        self.operators as usize + self.marks.len() + self.mentioned.len() + self.meter.work()
     }
 
     fn begin(&mut self, declared: u32, bytes: usize) {
+        self.meter.begin();
         self.constructs.clear();
         self.mentioned.clear();
         self.marks.clear();
@@ -328,11 +342,20 @@ impl Scan {
 
     #[inline]
     fn step(&mut self, cursor: &mut Cursor<'_>, module: &ModuleInfo) -> Option<()> {
+        let at = cursor.at as u32;
         let opcode = cursor.byte()?;
         self.operators += 1;
+        let metered = self.meter.is_on();
+        if metered && opcode != 0xfc {
+            self.meter.operator(opcode, 0);
+        }
         match CLASSES[opcode as usize] {
             Class::Stop => return None,
-            Class::Plain => {}
+            Class::Plain => {
+                if metered && opcode == 0 {
+                    self.meter.mark(at, Kind::Unreachable, NONE);
+                }
+            }
             Class::Leb => cursor.skip_leb()?,
             Class::Bytes4 => cursor.skip(4)?,
             Class::Bytes8 => cursor.skip(8)?,
@@ -362,37 +385,75 @@ impl Scan {
                 cursor.skip_leb()?;
                 self.effect(effect::HELPER | effect::MEMORY);
             }
-            Class::Construct => self.construct(opcode, cursor, module)?,
-            Class::Else => {}
-            Class::End => self.end(),
+            Class::Construct => {
+                let number = self.constructs.len() as u32;
+                self.construct(opcode, cursor, module)?;
+                if metered {
+                    let kind = match opcode {
+                        0x02 => Kind::Block,
+                        0x03 => Kind::Loop,
+                        _ => Kind::If,
+                    };
+                    self.meter.mark(at, kind, number);
+                }
+            }
+            Class::Else => {
+                if metered {
+                    self.meter.mark(at, Kind::Else, NONE);
+                }
+            }
+            Class::End => {
+                if metered {
+                    let number = self.open.last().map_or(NONE, |open| open.construct);
+                    self.meter.mark(at, Kind::End, number);
+                }
+                self.end();
+            }
             Class::Branch => {
                 let depth = cursor.index()?;
                 self.branch(depth)?;
+                if metered {
+                    let kind = if opcode == 0x0c { Kind::Br } else { Kind::BrIf };
+                    self.meter.mark(at, kind, depth);
+                }
             }
             Class::BrTable => {
                 let count = cursor.index()?;
                 for _ in 0..=count {
                     let depth = cursor.index()?;
                     self.branch(depth)?;
+                    if metered {
+                        self.depths.push(depth);
+                    }
+                }
+                if metered {
+                    self.meter.mark_table(at, self.depths.drain(..));
                 }
             }
-            Class::Return => self.arity += u64::from(self.results),
+            Class::Return => {
+                self.arity += u64::from(self.results);
+                if metered {
+                    self.meter.mark(at, Kind::Return, NONE);
+                }
+            }
             Class::Call => {
                 let index = cursor.index()?;
                 let ty = *module.funcs.get(index as usize)?;
                 self.call(ty, module)?;
+                self.mark_call(at, opcode == 0x12);
             }
             Class::CallIndirect => {
                 let ty = cursor.index()?;
                 cursor.skip_leb()?;
                 self.call(ty, module)?;
+                self.mark_call(at, opcode == 0x13);
             }
             Class::SelectTyped => {
                 for _ in 0..cursor.index()? {
                     cursor.byte()?;
                 }
             }
-            Class::Prefix => match cursor.index()? {
+            Class::Prefix => match self.prefixed(cursor)? {
                 0..=7 => {}
                 8 => self.helper(cursor, 2, effect::MEMORY)?,
                 9 => self.helper(cursor, 1, 0)?,
@@ -408,6 +469,18 @@ impl Scan {
             },
         }
         Some(())
+    }
+
+    fn prefixed(&mut self, cursor: &mut Cursor<'_>) -> Option<u32> {
+        let sub = cursor.index()?;
+        self.meter.operator(0xfc, sub);
+        Some(sub)
+    }
+
+    fn mark_call(&mut self, at: u32, leaves: bool) {
+        if self.meter.is_on() {
+            self.meter.mark(at, if leaves { Kind::Return } else { Kind::Call }, NONE);
+        }
     }
 
     #[inline]
@@ -493,7 +566,13 @@ impl Scan {
             falls: if op == 0x04 { 2 } else { 1 },
             label_arity: if is_loop { params } else { results },
         });
-        self.constructs.push(Construct { branches: 0, writes: NONE, effects: 0 });
+        self.constructs.push(Construct {
+            branches: 0,
+            writes: NONE,
+            effects: 0,
+            is_loop,
+            label: 0,
+        });
         Some(())
     }
 
@@ -513,7 +592,7 @@ impl Scan {
 
     fn end(&mut self) {
         let Some(open) = self.open.pop() else { return };
-        let Construct { branches, writes, effects } = self.constructs[open.construct as usize];
+        let Construct { branches, writes, effects, .. } = self.constructs[open.construct as usize];
         self.effect(effects);
         let incoming = u64::from(branches) + u64::from(open.falls);
         if incoming < 2 {

@@ -34,6 +34,10 @@ impl Cx {
     /// `table.grow`.
     pub(crate) fn table_grow(&mut self, module: &ModuleInfo, table: u32) {
         let (init, delta) = self.pop2();
+        if self.scan.meter.is_on() {
+            let len = self.widened(delta);
+            self.charge_elements(len);
+        }
         let index = self.number(table.into());
         let ty = index_type(module, table);
         let value = self.b.libcall(LibCall::TableGrow, Some(ty), &[index, init, delta]);

@@ -65,7 +65,9 @@ pub(super) fn describe(inst: &VInst) -> String {
         }
         MOp::Jmp => drop(write!(text, " edge {}", inst.imm)),
         MOp::Switch | MOp::TableAddr | MOp::JmpTable => drop(write!(text, " v{}", inst.imm as u32)),
-        MOp::Rorx | MOp::ImulImm => drop(write!(text, " {}", inst.imm)),
+        MOp::Rorx | MOp::ImulImm | MOp::Fuel | MOp::FuelBack | MOp::FuelFor => {
+            drop(write!(text, " {}", inst.imm))
+        }
         _ if aux.src() == Src::Imm as u32 => drop(write!(text, " {}", inst.imm)),
         _ => {}
     }
@@ -117,6 +119,9 @@ fn has_size(op: MOp) -> bool {
         | MOp::Demote
         | MOp::Promote
         | MOp::TrapCc
+        | MOp::Fuel
+        | MOp::FuelBack
+        | MOp::FuelFor
         | MOp::Jmp
         | MOp::Jcc
         | MOp::Switch

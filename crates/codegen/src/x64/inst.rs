@@ -115,6 +115,12 @@ mops! {
     MovToF,
     /// Trap with the kind as code, if cc.
     TrapCc,
+    /// Charges `imm` units of fuel.
+    Fuel,
+    /// Gives back `imm` units of fuel.
+    FuelBack,
+    /// Charges `a` shifted right by `imm` units of fuel.
+    FuelFor,
     /// Go to the edge.
     Jmp,
     /// Go to edge 0 if cc, else to edge 1.

@@ -42,9 +42,10 @@ pub const fn callee_saved() -> RegSet {
 impl Machine for X64 {
     type Emitter = emit::Emitter;
 
-    fn reg_env() -> RegEnv {
+    fn reg_env(metered: bool) -> RegEnv {
+        let fuel = PReg::int(call::FUEL_REG);
         RegEnv {
-            allocatable: ALLOCATABLE,
+            allocatable: if metered { ALLOCATABLE.without(fuel) } else { ALLOCATABLE },
             callee_saved: callee_saved(),
             scratch: [PReg::int(call::SCRATCH_INT), PReg::float(call::SCRATCH_FLOAT)],
         }

@@ -4,8 +4,8 @@ use iced_x86::{
     CpuidFeature, Decoder, DecoderOptions, FlowControl, Instruction, InstructionInfoFactory,
     Mnemonic, OpAccess, OpKind, Register,
 };
-use runwell_abi::TrapCode;
 use runwell_abi::target::Features;
+use runwell_abi::{TrapCode, vmctx};
 use runwell_codegen::CompiledFunction;
 
 /// Checks that
@@ -18,8 +18,12 @@ use runwell_codegen::CompiledFunction;
 /// - the stack pointer changes by the frame in the first instruction and at each end,
 /// - it is aligned at calls,
 /// - callee-saved registers are saved before they change and restored from the same place at each
-///   end, and the pinned registers are only loaded.
-pub(crate) fn check(compiled: &CompiledFunction, features: Features) -> Result<(), String> {
+///   end, and the pinned registers are only loaded, that of the fuel only counted up and down.
+pub(crate) fn check(
+    compiled: &CompiledFunction,
+    features: Features,
+    metered: bool,
+) -> Result<(), String> {
     let end = compiled.code_bytes;
     let code = &compiled.code[..end as usize];
     let mut insts: Vec<Instruction> = Vec::new();
@@ -59,7 +63,7 @@ pub(crate) fn check(compiled: &CompiledFunction, features: Features) -> Result<(
     }
     ensure(relocs.next().is_none(), || "a relocation outside of a call".to_string())?;
     positions(compiled, &insts, &is_start)?;
-    registers(compiled, &insts)
+    registers(compiled, &insts, metered)
 }
 
 fn ensure(holds: bool, what: impl FnOnce() -> String) -> Result<(), String> {
@@ -151,7 +155,11 @@ fn positions(
     ensure(left.next().is_none(), || "a trap inside of an instruction".to_string())
 }
 
-fn registers(compiled: &CompiledFunction, insts: &[Instruction]) -> Result<(), String> {
+fn registers(
+    compiled: &CompiledFunction,
+    insts: &[Instruction],
+    metered: bool,
+) -> Result<(), String> {
     use Register::{R12, R13, R14, R15, RBP, RBX, RSP};
     let mut factory = InstructionInfoFactory::new();
     // Each register with the place of its first store, which comes before it changes.
@@ -192,6 +200,7 @@ fn registers(compiled: &CompiledFunction, insts: &[Instruction]) -> Result<(), S
                             _ => false,
                         }
                 }
+                R13 if metered => matches!(inst.mnemonic(), Mnemonic::Sub | Mnemonic::Add),
                 RBX | RBP | R12 | R13 => saved.iter().any(|&(known, _)| known == reg),
                 R14 | R15 => plain_load,
                 _ => true,
@@ -201,7 +210,10 @@ fn registers(compiled: &CompiledFunction, insts: &[Instruction]) -> Result<(), S
         let leaves = matches!(inst.flow_control(), FlowControl::Return);
         let released = at > 0 && insts[at - 1].mnemonic() == Mnemonic::Add;
         ensure(!leaves || compiled.frame_bytes == 0 || released, || "keeps its frame".to_string())?;
-        if inst.mnemonic() == Mnemonic::Call {
+        // The stub for fuel aligns the stack itself.
+        let for_fuel = inst.memory_base() == R14
+            && inst.memory_displacement64() == u64::from(vmctx::FUEL_STUB);
+        if inst.mnemonic() == Mnemonic::Call && !for_fuel {
             let frame = compiled.frame_bytes;
             ensure(frame % 16 == 8, || format!("a call from a frame of {frame} bytes"))?;
         }

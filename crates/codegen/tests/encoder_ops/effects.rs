@@ -256,6 +256,8 @@ fn control(cases: &mut Vec<String>) {
         );
         cases.push(func(&[ty, ty, "i32"], &[ty, ty], &lines));
     }
+    cases.push(func(&[], &[], "fuel 3\nfuel_back 2\nreturn"));
+    cases.push(func(&["i64"], &["i64"], "fuel_for.i64 6, v0\nreturn v0"));
     for code in TrapCode::ALL {
         cases.push(func(&[], &[], &format!("trap {code:?}")));
         cases.push(func(&["i32"], &[], &format!("trap_if.i32 {code:?}, v0\nreturn")));

@@ -217,7 +217,8 @@ fn step(env: &mut dyn Env, frame: &mut Frame) -> Result<Next, Stop> {
                     set(frame, element);
                 }
                 Op::TrapIf if value as u32 != 0 => return Err(trap(inst).into()),
-                Op::TrapIf => {}
+                // What is charged is the business of whoever runs a whole module.
+                Op::TrapIf | Op::FuelFor => {}
                 _ => {
                     let result = scalar::unary(inst.op, inst.ty, func.value_type(a), value)?;
                     set(frame, result);

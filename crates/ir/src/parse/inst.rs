@@ -89,9 +89,13 @@ impl Parser<'_> {
                     Op::SlotStore => inst.c = self.entity("s", "a slot", u32::MAX)?,
                     Op::TableGet => inst.aux = self.table(u16::MAX.into())?,
                     Op::TrapIf => inst.aux = self.trap()?,
+                    Op::FuelFor => inst.c = self.number("a number of bits", 63)?,
                     _ => {}
                 }
-                if matches!(inst.op, Op::GlobalSet | Op::SlotStore | Op::TableGet | Op::TrapIf) {
+                if matches!(
+                    inst.op,
+                    Op::GlobalSet | Op::SlotStore | Op::TableGet | Op::TrapIf | Op::FuelFor
+                ) {
                     self.punct(',')?;
                 }
                 inst.a = self.operand(Place::A)?;
@@ -167,6 +171,7 @@ impl Parser<'_> {
             Op::SlotLoad => inst.c = self.entity("s", "a slot", u32::MAX)?,
             Op::MemSize => inst.aux = self.entity("m", "a memory", u16::MAX.into())? as u16,
             Op::TableSize => inst.aux = self.table(u16::MAX.into())?,
+            Op::Fuel | Op::FuelBack => inst.c = self.number("units of fuel", u32::MAX)?,
             _ => {}
         }
         Ok(())

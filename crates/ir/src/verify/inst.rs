@@ -197,6 +197,10 @@ impl Check<'_> {
                 self.trap(inst)?;
                 (ty == Type::I32, found == ty)
             }
+            Op::FuelFor => {
+                ensure(inst.c < 64, || format!("a shift by {} bits", inst.c))?;
+                (ty == Type::I64, found == ty)
+            }
             Op::SlotStore => {
                 self.slot(inst)?;
                 (true, found == ty)

@@ -324,6 +324,7 @@ fn stage_ir(case: &Case, section: fn(Listing) -> String) -> Outcome {
         tables: vec![TablePlan { table64: false, element: Type::FuncRef }],
         imported_funcs: 0,
         escaped: (0..FUNCS).collect(),
+        metered: false,
         tail_calls_leave: false,
     };
     let mut codegen = Codegen::new();

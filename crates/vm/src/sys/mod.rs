@@ -3,6 +3,7 @@
 mod x64;
 
 pub(crate) use x64::{
-    STATUS_FAULT, STATUS_LIBCALL, STATUS_PENDING, enter, enter_return_address, host_thunk_address,
-    libcall_stub_address, redirect, trapped_pc_sp,
+    STATUS_FAULT, STATUS_FUEL, STATUS_LIBCALL, STATUS_PENDING, enter, enter_return_address,
+    fuel_stub_address, host_thunk_address, libcall_stub_address, redirect, resume_from_fuel,
+    resume_from_host, trapped_fuel, trapped_pc_sp,
 };

@@ -11,8 +11,9 @@
 //! says that they *are* `enter`, so that backtraces of the host go from a host function straight to
 //! the caller of `enter`. Nothing unwinds through the stubs: what they call catches panics.
 //!
-//! `rbp` is callee-saved for guests too, so it carries the address of `enter`'s frame across the
-//! call; `rbx` carries the register file's.
+//! A guest may be suspended and continued below another frame of the host's, so nothing of `enter`'s is
+//! kept in registers across the call: when the guest returns, the runtime record says where the frame
+//! is, and the frame has the address of the register file.
 //!
 //! MXCSR: guest code runs with the architecture's default control bits (exceptions masked, round to
 //! nearest, denormals kept), host code with its own. The sticky flags are nobody's.
@@ -20,8 +21,8 @@
 use runwell_abi::RegFile;
 use runwell_abi::call::{REGFILE_FLOAT, REGFILE_INT};
 use runwell_abi::vmctx::{
-    HOST_FUNC_DISPATCH, HOST_FUNC_RUNTIME, RT_EXIT_SP, RT_GUEST_SP, RT_HOST_MXCSR, RT_HOST_SP,
-    RT_LIBCALLS, RT_VMCTX, RUNTIME,
+    HOST_FUNC_DISPATCH, HOST_FUNC_RUNTIME, RT_EXIT_SP, RT_FUEL, RT_GUEST_SP, RT_HOST_MXCSR,
+    RT_HOST_SP, RT_LIBCALLS, RT_VMCTX, RUNTIME,
 };
 use std::arch::global_asm;
 
@@ -29,11 +30,16 @@ use std::arch::global_asm;
 pub(crate) const STATUS_FAULT: u32 = 1;
 /// Status: what host code called left its reason in the runtime record.
 pub(crate) const STATUS_PENDING: u32 = 2;
+/// Status: the fuel does not suffice. The guest can go on, see [`resume_from_fuel`].
+pub(crate) const STATUS_FUEL: u32 = 3;
 /// Status: a helper trapped; the code is added.
 pub(crate) const STATUS_LIBCALL: u32 = 0x100;
 
-/// Bytes of a register file, and 8 to keep the stack aligned; the last 8 are scratch.
-const THUNK_FRAME: usize = size_of::<RegFile>() + 8;
+/// Bytes of a register file, of the guest's callee-saved registers behind it, and 8 of scratch, which
+/// keep the stack aligned.
+const THUNK_FRAME: usize = THUNK_SAVED + 4 * 8 + 8;
+/// Where the callee-saved registers are: rbx rbp r12 r13.
+const THUNK_SAVED: usize = size_of::<RegFile>();
 const _: () = assert!(THUNK_FRAME % 16 == 8 && REGFILE_FLOAT == 0);
 
 unsafe extern "C" {
@@ -45,6 +51,11 @@ unsafe extern "C" {
         regs: *mut RegFile,
         runtime: *const u8,
     ) -> u32;
+    /// Continues guest code, see [`resume_from_fuel`].
+    fn runwell_vm_resume(at: u64, regs: *mut RegFile, runtime: *const u8) -> u32;
+    static runwell_vm_fuel_stub: u8;
+    static runwell_vm_fuel_resume: u8;
+    static runwell_vm_host_resume: u8;
     static runwell_vm_enter_return: u8;
     static runwell_vm_trap_exit: u8;
     static runwell_vm_host_thunk: u8;
@@ -98,7 +109,9 @@ global_asm!(
     "ldmxcsr dword ptr [rip + runwell_vm_mxcsr]",
     "2:",
     "mov qword ptr [r8 + {RT_HOST_SP}], rsp",
+    "mov qword ptr [rsp + 8], rcx",
     "mov rsp, qword ptr [r8 + {RT_GUEST_SP}]",
+    "mov r13, qword ptr [r8 + {RT_FUEL}]",
     "mov r14, rsi",
     "mov r15, rdx",
     "mov rbx, rcx",
@@ -124,6 +137,12 @@ global_asm!(
     ".hidden runwell_vm_enter_return",
     ".globl runwell_vm_enter_return",
     "runwell_vm_enter_return:",
+    // Of the registers only r14 is known: the guest may have been suspended, and `enter`'s frame then
+    // is where `resume` put it.
+    "mov r11, qword ptr [r14 + {RUNTIME}]",
+    "mov qword ptr [r11 + {RT_FUEL}], r13",
+    "mov rsp, qword ptr [r11 + {RT_HOST_SP}]",
+    "mov rbx, qword ptr [rsp + 8]",
     "mov qword ptr [rbx + {REGFILE_INT}], rax",
     "mov qword ptr [rbx + {REGFILE_INT} + 8], rdx",
     "mov qword ptr [rbx + {REGFILE_INT} + 16], rcx",
@@ -132,7 +151,6 @@ global_asm!(
     "movaps xmmword ptr [rbx + 16], xmm1",
     "movaps xmmword ptr [rbx + 32], xmm2",
     "movaps xmmword ptr [rbx + 48], xmm3",
-    "lea rsp, [rbp - 64]",
     "xor eax, eax",
     // Here with `enter`'s frame in rsp and the status in eax; nothing else is known.
     ".hidden runwell_vm_trap_exit",
@@ -169,6 +187,126 @@ global_asm!(
     ".cfi_endproc",
     ".size runwell_vm_enter, . - runwell_vm_enter",
 
+    // resume(at rdi, regs rsi, runtime rdx) -> status eax: makes the same frame as `enter` and goes to
+    // `at` with the runtime record in rbx.
+    ".balign 16",
+    ".hidden runwell_vm_resume",
+    ".globl runwell_vm_resume",
+    ".type runwell_vm_resume, @function",
+    "runwell_vm_resume:",
+    ".cfi_startproc",
+    "push rbp",
+    ".cfi_adjust_cfa_offset 8",
+    ".cfi_offset rbp, -16",
+    "mov rbp, rsp",
+    ".cfi_def_cfa_register rbp",
+    "push rbx",
+    ".cfi_offset rbx, -24",
+    "push r12",
+    ".cfi_offset r12, -32",
+    "push r13",
+    ".cfi_offset r13, -40",
+    "push r14",
+    ".cfi_offset r14, -48",
+    "push r15",
+    ".cfi_offset r15, -56",
+    "sub rsp, 24",
+    "stmxcsr dword ptr [rsp]",
+    "mov eax, dword ptr [rsp]",
+    "mov dword ptr [rdx + {RT_HOST_MXCSR}], eax",
+    "ldmxcsr dword ptr [rip + runwell_vm_mxcsr]",
+    "mov qword ptr [rdx + {RT_HOST_SP}], rsp",
+    "mov qword ptr [rsp + 8], rsi",
+    "mov rbx, rdx",
+    "jmp rdi",
+    ".cfi_endproc",
+    ".size runwell_vm_resume, . - runwell_vm_resume",
+
+    // Guest code has not enough fuel: keeps everything on the guest's stack and leaves.
+    ".balign 16",
+    ".hidden runwell_vm_fuel_stub",
+    ".globl runwell_vm_fuel_stub",
+    "runwell_vm_fuel_stub:",
+    "push rax",
+    "push rcx",
+    "push rdx",
+    "push rbx",
+    "push rbp",
+    "push rsi",
+    "push rdi",
+    "push r8",
+    "push r9",
+    "push r10",
+    "push r12",
+    "push r14",
+    "push r15",
+    "mov r11, qword ptr [r14 + {RUNTIME}]",
+    "mov qword ptr [r11 + {RT_FUEL}], r13",
+    "mov qword ptr [r11 + {RT_VMCTX}], r14",
+    "lea rax, [rsp + 13 * 8]",
+    "mov qword ptr [r11 + {RT_EXIT_SP}], rax",
+    "mov rbp, rsp",
+    "sub rsp, 16 * 16 + 16",
+    "and rsp, -16",
+    "mov qword ptr [rsp + 16 * 16], rbp",
+    "movaps xmmword ptr [rsp], xmm0",
+    "movaps xmmword ptr [rsp + 16], xmm1",
+    "movaps xmmword ptr [rsp + 32], xmm2",
+    "movaps xmmword ptr [rsp + 48], xmm3",
+    "movaps xmmword ptr [rsp + 64], xmm4",
+    "movaps xmmword ptr [rsp + 80], xmm5",
+    "movaps xmmword ptr [rsp + 96], xmm6",
+    "movaps xmmword ptr [rsp + 112], xmm7",
+    "movaps xmmword ptr [rsp + 128], xmm8",
+    "movaps xmmword ptr [rsp + 144], xmm9",
+    "movaps xmmword ptr [rsp + 160], xmm10",
+    "movaps xmmword ptr [rsp + 176], xmm11",
+    "movaps xmmword ptr [rsp + 192], xmm12",
+    "movaps xmmword ptr [rsp + 208], xmm13",
+    "movaps xmmword ptr [rsp + 224], xmm14",
+    "movaps xmmword ptr [rsp + 240], xmm15",
+    "mov qword ptr [r11 + {RT_GUEST_SP}], rsp",
+    "mov rsp, qword ptr [r11 + {RT_HOST_SP}]",
+    "mov eax, {STATUS_FUEL}",
+    "jmp runwell_vm_trap_exit",
+    // Back again, the runtime record in rbx.
+    ".hidden runwell_vm_fuel_resume",
+    ".globl runwell_vm_fuel_resume",
+    "runwell_vm_fuel_resume:",
+    "mov rsp, qword ptr [rbx + {RT_GUEST_SP}]",
+    "mov r13, qword ptr [rbx + {RT_FUEL}]",
+    "movaps xmm0, xmmword ptr [rsp]",
+    "movaps xmm1, xmmword ptr [rsp + 16]",
+    "movaps xmm2, xmmword ptr [rsp + 32]",
+    "movaps xmm3, xmmword ptr [rsp + 48]",
+    "movaps xmm4, xmmword ptr [rsp + 64]",
+    "movaps xmm5, xmmword ptr [rsp + 80]",
+    "movaps xmm6, xmmword ptr [rsp + 96]",
+    "movaps xmm7, xmmword ptr [rsp + 112]",
+    "movaps xmm8, xmmword ptr [rsp + 128]",
+    "movaps xmm9, xmmword ptr [rsp + 144]",
+    "movaps xmm10, xmmword ptr [rsp + 160]",
+    "movaps xmm11, xmmword ptr [rsp + 176]",
+    "movaps xmm12, xmmword ptr [rsp + 192]",
+    "movaps xmm13, xmmword ptr [rsp + 208]",
+    "movaps xmm14, xmmword ptr [rsp + 224]",
+    "movaps xmm15, xmmword ptr [rsp + 240]",
+    "mov rsp, qword ptr [rsp + 16 * 16]",
+    "pop r15",
+    "pop r14",
+    "pop r12",
+    "pop r10",
+    "pop r9",
+    "pop r8",
+    "pop rdi",
+    "pop rsi",
+    "pop rbp",
+    "pop rbx",
+    "pop rdx",
+    "pop rcx",
+    "pop rax",
+    "ret",
+
     // Guest calls host: r14 the host function's record, r10 the caller's context.
     ".balign 16",
     ".hidden runwell_vm_host_thunk",
@@ -182,6 +320,12 @@ global_asm!(
     "sub rsp, {THUNK_FRAME}",
     ".cfi_adjust_cfa_offset {THUNK_FRAME}",
     "mov qword ptr [r11 + {RT_GUEST_SP}], rsp",
+    "mov qword ptr [r11 + {RT_FUEL}], r13",
+    // For a guest that is suspended here; otherwise the host keeps them.
+    "mov qword ptr [rsp + {THUNK_SAVED}], rbx",
+    "mov qword ptr [rsp + {THUNK_SAVED} + 8], rbp",
+    "mov qword ptr [rsp + {THUNK_SAVED} + 16], r12",
+    "mov qword ptr [rsp + {THUNK_SAVED} + 24], r13",
     "movaps xmmword ptr [rsp], xmm0",
     "movaps xmmword ptr [rsp + 16], xmm1",
     "movaps xmmword ptr [rsp + 32], xmm2",
@@ -221,6 +365,8 @@ global_asm!(
     "je 3f",
     "ldmxcsr dword ptr [rip + runwell_vm_mxcsr]",
     "3:",
+    "mov r13, qword ptr [r11 + {RT_FUEL}]",
+    "4:",
     "mov rax, qword ptr [rsp + {REGFILE_INT}]",
     "mov rdx, qword ptr [rsp + {REGFILE_INT} + 8]",
     "mov rcx, qword ptr [rsp + {REGFILE_INT} + 16]",
@@ -234,6 +380,17 @@ global_asm!(
     "ret",
     ".cfi_endproc",
     ".size runwell_vm_host_thunk, . - runwell_vm_host_thunk",
+    // The host function's answer is in the register file; the runtime record in rbx.
+    ".hidden runwell_vm_host_resume",
+    ".globl runwell_vm_host_resume",
+    "runwell_vm_host_resume:",
+    "mov r11, rbx",
+    "mov rsp, qword ptr [r11 + {RT_GUEST_SP}]",
+    "mov rbx, qword ptr [rsp + {THUNK_SAVED}]",
+    "mov rbp, qword ptr [rsp + {THUNK_SAVED} + 8]",
+    "mov r12, qword ptr [rsp + {THUNK_SAVED} + 16]",
+    "mov r13, qword ptr [r11 + {RT_FUEL}]",
+    "jmp 4b",
 
     // Guest calls helper rax. Helpers do not compute with floats, so MXCSR stays.
     ".balign 16",
@@ -245,6 +402,7 @@ global_asm!(
     "mov r11, qword ptr [r14 + {RUNTIME}]",
     "mov qword ptr [r11 + {RT_EXIT_SP}], rsp",
     "mov qword ptr [r11 + {RT_VMCTX}], r14",
+    "mov qword ptr [r11 + {RT_FUEL}], r13",
     "lea r10, [rsp - 8]",
     "mov qword ptr [r11 + {RT_GUEST_SP}], r10",
     "mov r10, qword ptr [r11 + {RT_LIBCALLS}]",
@@ -282,6 +440,9 @@ global_asm!(
     HOST_FUNC_DISPATCH = const HOST_FUNC_DISPATCH,
     REGFILE_INT = const REGFILE_INT,
     THUNK_FRAME = const THUNK_FRAME,
+    THUNK_SAVED = const THUNK_SAVED,
+    RT_FUEL = const RT_FUEL,
+    STATUS_FUEL = const STATUS_FUEL,
 );
 
 /// Calls guest code at `code` on the runtime's guest stack with the registers of `regs`, where the
@@ -300,6 +461,32 @@ pub(crate) unsafe fn enter(
 ) -> u32 {
     // SAFETY: the contract is passed on.
     unsafe { runwell_vm_enter(code, vmctx, memory_base, regs, runtime) }
+}
+
+/// Continues guest code that left with [`STATUS_FUEL`]: it tries again to pay. Results and status as for
+/// [`enter`].
+///
+/// # Safety
+/// The runtime's guest stack pointer is where that exit left it, and nothing has changed there or
+/// above. `regs` is as for [`enter`].
+pub(crate) unsafe fn resume_from_fuel(regs: *mut RegFile, runtime: *const u8) -> u32 {
+    // SAFETY: the contract is passed on.
+    unsafe { runwell_vm_resume(&raw const runwell_vm_fuel_resume as u64, regs, runtime) }
+}
+
+/// Continues guest code behind the call of a host function that was left with a status, as if it had
+/// returned what is in the register file at the guest stack pointer.
+///
+/// # Safety
+/// As for [`resume_from_fuel`], but for that register file.
+pub(crate) unsafe fn resume_from_host(regs: *mut RegFile, runtime: *const u8) -> u32 {
+    // SAFETY: the contract is passed on.
+    unsafe { runwell_vm_resume(&raw const runwell_vm_host_resume as u64, regs, runtime) }
+}
+
+/// The stub that code goes to when its fuel does not suffice.
+pub(crate) fn fuel_stub_address() -> u64 {
+    &raw const runwell_vm_fuel_stub as u64
 }
 
 /// The return address of guest functions that the host called.
@@ -321,6 +508,11 @@ pub(crate) fn libcall_stub_address() -> u64 {
 pub(crate) fn trapped_pc_sp(context: &libc::ucontext_t) -> (u64, u64) {
     let regs = &context.uc_mcontext.gregs;
     (regs[libc::REG_RIP as usize] as u64, regs[libc::REG_RSP as usize] as u64)
+}
+
+/// The fuel that an interrupted context has left, in metered code.
+pub(crate) fn trapped_fuel(context: &libc::ucontext_t) -> u64 {
+    context.uc_mcontext.gregs[libc::REG_R13 as usize] as u64
 }
 
 /// Makes an interrupted context continue at `trap_exit` with `host_sp` and a status.

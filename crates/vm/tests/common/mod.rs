@@ -275,6 +275,7 @@ pub fn publish() -> Arc<Code> {
             .iter()
             .flat_map(|f| [(f[0], 10 * f[0]), (f[0] + 4, 10 * f[0] + 1)])
             .collect(),
+        rests: Box::default(),
     };
     Code::publish(&bytes, meta, Arc::new("the guest")).unwrap()
 }

@@ -236,6 +236,7 @@ impl Asm {
             relocs: self.relocs.clone(),
             traps: self.traps.clone(),
             srclocs: Vec::new(),
+            rests: Vec::new(),
             frame_bytes: 0,
         })
     }

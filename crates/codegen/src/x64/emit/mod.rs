@@ -26,6 +26,7 @@ use runwell_ir::{Block, TrapCode, Work};
 const RSP: u8 = 4;
 /// The integer scratch register.
 const R11: u8 = runwell_abi::call::SCRATCH_INT;
+const R13: u8 = runwell_abi::call::FUEL_REG;
 /// The vector scratch register.
 const X15: u8 = runwell_abi::call::SCRATCH_FLOAT;
 /// The instance context.
@@ -107,6 +108,7 @@ impl Emitter {
         let mut compiled = self.asm.finish()?;
         work.charge(Pass::Emit, compiled.code.len());
         compiled.srclocs = self.srclocs.clone();
+        compiled.rests = input.func.rests.clone();
         compiled.frame_bytes = self.frame.bytes;
         Ok(compiled)
     }

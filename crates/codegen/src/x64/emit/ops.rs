@@ -1,7 +1,7 @@
 //! One machine operation after the other.
 
 use super::asm::{Mem, Rm};
-use super::{Emit, RDX};
+use super::{Emit, R13, RDX};
 use crate::vcode::VInst;
 use crate::x64::inst::{AluKind, Aux, MOp, MovKind, Src, cc};
 use runwell_ir::{Block, TrapCode};
@@ -215,6 +215,9 @@ impl Emit<'_> {
                 let trap = self.trap(trap_code(aux.kind()));
                 self.jump_if(aux.cc(), trap);
             }
+            MOp::Fuel => self.charge(imm),
+            MOp::FuelBack => self.asm().alu_ri(AluKind::Add, 3, R13, imm),
+            MOp::FuelFor => self.charge_for(inst),
             MOp::Ud2 => self.asm().trap(trap_code(aux.kind())),
             MOp::Jmp => self.jump(block, imm as u32),
             MOp::Jcc => self.branch(block, aux.cc()),

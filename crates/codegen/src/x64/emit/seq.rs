@@ -1,13 +1,13 @@
 //! Operations that take several instructions. What rarely runs is put off behind the function.
 
 use super::asm::{Label, Mem, Rm};
-use super::{Cold, Emit, R11, RAX, RDX, X15};
+use super::{Cold, Emit, R11, R13, R14, RAX, RDX, X15};
 use crate::vcode::VInst;
 use crate::x64::inst::{
     AluKind, Aux, BitKind, DIV_OVERFLOW, DIV_REM, DIV_SIGNED, DIV_ZERO, FKind, MovKind, TRUNC_64,
     TRUNC_SAT, TRUNC_SIGNED, cc,
 };
-use runwell_abi::TrapCode;
+use runwell_abi::{TrapCode, vmctx};
 
 /// A rare path, with what it needs to know.
 #[derive(Copy, Clone, Debug)]
@@ -22,6 +22,8 @@ pub(super) enum Rest {
     Canon { size: u32, def: u8 },
     /// A conversion to an integer whose outcome is the one for "out of range".
     Truncate { kind: u32, size: u32, def: u8, source: u8 },
+    /// Fuel does not suffice: `units` of it have been taken, or what is in r11.
+    Fuel { units: Option<i32> },
     /// An unsigned 64-bit integer with its top bit set, to float.
     ConvertU64 { size: u32, def: u8, source: u8 },
 }
@@ -69,6 +71,13 @@ impl Emit<'_> {
                     self.truncate_checked(kind, size, def, source);
                 }
             }
+            Rest::Fuel { units } => {
+                match units {
+                    Some(units) => self.asm().alu_ri(AluKind::Add, 3, R13, units),
+                    None => self.asm().alu_rm(AluKind::Add, 3, R13, Rm::Reg(R11)),
+                }
+                self.asm().call_m(Mem::base(R14, vmctx::FUEL_STUB as i32));
+            }
             Rest::ConvertU64 { size, def, source } => {
                 // Half of it, with the bit that is lost kept sticky for the rounding; then doubled.
                 let even = self.asm().label();
@@ -87,6 +96,27 @@ impl Emit<'_> {
     fn put_off_rest(&mut self, rest: Rest) -> (Label, Label) {
         let back = self.asm().label();
         (self.put_off(Cold::Rest(rest, back)), back)
+    }
+
+    /// Takes fuel; goes on only if there was enough.
+    pub(super) fn charge(&mut self, units: i32) {
+        let again = self.asm().label();
+        self.asm().bind(again);
+        self.asm().alu_ri(AluKind::Sub, 3, R13, units);
+        let short = self.put_off(Cold::Rest(Rest::Fuel { units: Some(units) }, again));
+        self.asm().jcc(cc::B, short);
+    }
+
+    /// Takes fuel by a register.
+    pub(super) fn charge_for(&mut self, inst: &VInst) {
+        let again = self.asm().label();
+        self.asm().bind(again);
+        let len = self.reg(inst, 0);
+        self.asm().mov_rr(3, R11, len);
+        self.asm().shift_i(5, 3, R11, inst.imm);
+        self.asm().alu_rm(AluKind::Sub, 3, R13, Rm::Reg(R11));
+        let short = self.put_off(Cold::Rest(Rest::Fuel { units: None }, again));
+        self.asm().jcc(cc::B, short);
     }
 
     /// Sets a register to 0 or 1.

@@ -298,6 +298,12 @@ pub(super) fn inst(cx: &mut Lower<'_>, index: u32, inst: &Inst) {
             let cc = compare::condition(cx, inst.va());
             cx.op(MOp::TrapCc, Aux::default().with_cc(cc).with_kind(u32::from(inst.aux)), 0, &[]);
         }
+        Fuel => cx.op(MOp::Fuel, Aux::default(), inst.c as i32, &[]),
+        FuelBack => cx.op(MOp::FuelBack, Aux::default(), inst.c as i32, &[]),
+        FuelFor => {
+            let len = cx.get(inst.va());
+            cx.op(MOp::FuelFor, Aux::default(), inst.c as i32, &[use_reg(len)]);
+        }
         Call | CallIndirect | CallRef => call::call(cx, index, inst),
         LibCall => call::libcall(cx, index, inst),
         Jump | BrIf | BrTable | Return | ReturnCall | ReturnCallIndirect | ReturnCallRef | Trap => {

@@ -1,6 +1,6 @@
 //! Calls, returns, traps, and the frame.
 
-use super::Class::Fixed;
+use super::Class::{Fixed, Int};
 use super::{Sweep, form, listing};
 use crate::vcode::PReg;
 use crate::x64::inst::{Aux, MOp};
@@ -20,8 +20,34 @@ pub(super) fn sweep(s: &mut Sweep) {
         let call = form(MOp::CallLib, aux, number, &[]);
         s.check(&call, |_| true, &[&line, "call qword ptr [r14+0x18]", "ret"]);
     }
+    fuel(s);
     calls(s);
     leaving(s);
+}
+
+fn fuel(s: &mut Sweep) {
+    let aux = Aux::default();
+    const STUB: &str = "call qword ptr [r14+0x10]";
+    for units in [5, i32::MAX] {
+        let text = if units == 5 { "5".to_string() } else { format!("{units:#x}") };
+        let (take, put) = (format!("sub r13, {text}"), format!("add r13, {text}"));
+        let charge = form(MOp::Fuel, aux, units, &[]);
+        s.check(&charge, |_| true, &[&take, "jb @3", "ret", &put, STUB, "jmp @0"]);
+        s.check(&form(MOp::FuelBack, aux, units, &[]), |_| true, &[&put, "ret"]);
+    }
+    let by_length = form(MOp::FuelFor, aux, 6, &[Int]);
+    let lines = [
+        "mov r11, {0q}",
+        "shr r11, 6",
+        "sub r13, r11",
+        "jb @5",
+        "ret",
+        "add r13, r11",
+        STUB,
+        "jmp @0",
+    ];
+    // The register of the fuel is not allocated in metered code.
+    s.check(&by_length, |numbers| numbers[0] != 13, &lines);
 }
 
 const ENTER: [&str; 3] = ["mov r10, r14", "mov r14, [rax+8]", "mov r15, [rax+0x10]"];

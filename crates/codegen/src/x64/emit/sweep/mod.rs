@@ -105,6 +105,7 @@ fn test_env() -> ModuleEnv {
         tables: Vec::new(),
         imported_funcs: 0,
         escaped: Vec::new(),
+        metered: false,
         tail_calls_leave: false,
     }
 }

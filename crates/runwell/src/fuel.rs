@@ -1,0 +1,362 @@
+//! Fuel, and calls that stop and go on.
+//!
+//! With [`crate::Config::consume_fuel`], each operator that a guest executes costs fuel, by a
+//! [`Schedule`] with a version. What is left is exact whenever the host can look: in host functions,
+//! when the guest returns, when it traps. A guest that cannot pay stops before the operators it cannot
+//! pay for. By [`Func::call`] that is the end of the call ([`crate::Trap::OutOfFuel`]); by
+//! [`Func::call_resumable`] the call is suspended and goes on when there is more. Host functions suspend
+//! their callers in the same way, by the error [`Suspend`].
+
+use crate::context::{AsContextMut, StoreContext, StoreContextMut};
+use crate::func::{Caller, EMPTY, Func, take_results};
+use crate::store::{Store, StoreOpaque};
+use crate::transfer::Transfer;
+use crate::types::FuncType;
+use crate::value::Val;
+use crate::{Error, Result};
+use runwell_vm::{Cause, Exit, Payload, Reason};
+use std::any::Any;
+use std::fmt;
+
+pub use runwell_abi::fuel::{FreeLoop, OperatorClass, SCHEDULE_VERSION, Schedule};
+
+impl StoreOpaque {
+    fn metered(&self) -> Result<()> {
+        match self.engine().config().schedule {
+            Some(_) => Ok(()),
+            None => {
+                Err(Error::msg("fuel is not configured in this store: see Config::consume_fuel"))
+            }
+        }
+    }
+
+    fn get_fuel(&self) -> Result<u64> {
+        self.metered()?;
+        Ok(self.runtime.fuel())
+    }
+
+    fn set_fuel(&self, fuel: u64) -> Result<()> {
+        self.metered()?;
+        self.runtime.set_fuel(fuel);
+        Ok(())
+    }
+}
+
+impl<T: 'static> Store<T> {
+    /// The fuel left.
+    ///
+    /// # Errors
+    /// When the engine does not meter.
+    ///
+    /// ```
+    /// use runwell::{Config, Engine, Instance, Module, Store};
+    ///
+    /// let engine = Engine::new(Config::new().consume_fuel(true))?;
+    /// let module = Module::new(&engine, r#"(module (func (export "f") (drop (i32.const 1))))"#)?;
+    /// let mut store = Store::new(&engine, ());
+    /// store.set_fuel(10)?;
+    /// let instance = Instance::new(&mut store, &module, &[])?;
+    /// instance.get_typed_func::<(), ()>(&mut store, "f")?.call(&mut store, ())?;
+    /// assert_eq!(store.get_fuel()?, 9);
+    /// # Ok::<(), runwell::Error>(())
+    /// ```
+    pub fn get_fuel(&self) -> Result<u64> {
+        self.inner().opaque.get_fuel()
+    }
+
+    /// Sets the fuel left, which is 0 at first. More than 2^63 - 1 units count as that many.
+    ///
+    /// # Errors
+    /// When the engine does not meter.
+    pub fn set_fuel(&mut self, fuel: u64) -> Result<()> {
+        self.inner_mut().opaque.set_fuel(fuel)
+    }
+
+    /// Gives up the suspended call of this store, if there is one: its frames are dropped.
+    pub fn cancel_suspended(&mut self) {
+        self.inner_mut().opaque.runtime.drop_suspended();
+    }
+}
+
+impl<T: 'static> StoreContext<'_, T> {
+    /// The fuel left, see [`Store::get_fuel`].
+    ///
+    /// # Errors
+    /// When the engine does not meter.
+    pub fn get_fuel(&self) -> Result<u64> {
+        self.0.opaque.get_fuel()
+    }
+}
+
+impl<T: 'static> StoreContextMut<'_, T> {
+    /// The fuel left, see [`Store::get_fuel`].
+    ///
+    /// # Errors
+    /// When the engine does not meter.
+    pub fn get_fuel(&self) -> Result<u64> {
+        self.0.opaque.get_fuel()
+    }
+
+    /// Sets the fuel left, see [`Store::set_fuel`].
+    ///
+    /// # Errors
+    /// When the engine does not meter.
+    pub fn set_fuel(&mut self, fuel: u64) -> Result<()> {
+        self.0.opaque.set_fuel(fuel)
+    }
+}
+
+impl<T: 'static> Caller<'_, T> {
+    /// The fuel left, see [`Store::get_fuel`].
+    ///
+    /// # Errors
+    /// When the engine does not meter.
+    pub fn get_fuel(&self) -> Result<u64> {
+        self.store.0.opaque.get_fuel()
+    }
+
+    /// Sets the fuel left, see [`Store::set_fuel`]. The guest goes on with it.
+    ///
+    /// # Errors
+    /// When the engine does not meter.
+    pub fn set_fuel(&mut self, fuel: u64) -> Result<()> {
+        self.store.0.opaque.set_fuel(fuel)
+    }
+}
+
+/// The error by which a host function suspends the guest that called it.
+///
+/// The call that the host began with [`Func::call_resumable`] gives [`ResumableCall::Suspended`], whose
+/// [`SuspendedCall::request`] is what was put in here; [`SuspendedCall::answer`] goes on as if the host
+/// function had returned then. In a call that cannot be suspended it is an error like any other.
+#[derive(Debug)]
+pub struct Suspend(Option<Box<dyn Any + Send + Sync>>);
+
+impl Suspend {
+    /// Suspends, and lets whoever resumes the call find `request`.
+    pub fn new(request: impl Any + Send + Sync) -> Suspend {
+        Suspend(Some(Box::new(request)))
+    }
+}
+
+impl fmt::Display for Suspend {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a host function suspended a call that cannot be suspended")
+    }
+}
+
+impl std::error::Error for Suspend {}
+
+/// What a host function asked for when it suspended, and what it has to return.
+struct Request {
+    what: Box<dyn Any + Send + Sync>,
+    ty: FuncType,
+}
+
+/// The error of a host function of type `ty` as the runtime carries it.
+pub(crate) fn payload(mut error: Error, ty: &FuncType) -> Payload {
+    match error.downcast_mut::<Suspend>().and_then(|suspend| suspend.0.take()) {
+        Some(what) => {
+            let request = Request { what, ty: ty.clone() };
+            Box::new(runwell_vm::Suspend(Box::new(request)))
+        }
+        None => Box::new(error),
+    }
+}
+
+/// What came of a call that may be suspended.
+#[derive(Debug)]
+pub enum ResumableCall {
+    /// It returned; the results are where the caller wanted them.
+    Finished,
+    /// It stopped and can go on. Until then, or until it is cancelled, the store runs nothing else.
+    Suspended(SuspendedCall),
+}
+
+/// A call that stopped and can go on.
+pub struct SuspendedCall {
+    ty: FuncType,
+    request: Option<Request>,
+}
+
+impl fmt::Debug for SuspendedCall {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SuspendedCall")
+            .field("ty", &self.ty)
+            .field("needs_fuel", &self.needs_fuel())
+            .finish()
+    }
+}
+
+impl Func {
+    /// Calls it like [`Func::call`], but when fuel runs out, or a host function returns [`Suspend`], the
+    /// call is suspended instead of ended.
+    ///
+    /// A call that a host function makes while the guest waits for it is never suspended.
+    ///
+    /// # Errors
+    /// As for [`Func::call`].
+    ///
+    /// ```
+    /// use runwell::{Config, Engine, Instance, Module, ResumableCall, Store, Val};
+    ///
+    /// let engine = Engine::new(Config::new().consume_fuel(true))?;
+    /// let module = Module::new(&engine, r#"(module (func (export "count") (param $n i32) (result i32)
+    ///     (local $i i32)
+    ///     (loop (br_if 0 (i32.lt_u
+    ///         (local.tee $i (i32.add (local.get $i) (i32.const 1))) (local.get $n))))
+    ///     (local.get $i)))"#)?;
+    /// let mut store = Store::new(&engine, ());
+    /// let count = Instance::new(&mut store, &module, &[])?.get_func(&mut store, "count").unwrap();
+    /// let (mut results, mut slices) = ([Val::I32(0)], 0);
+    /// let mut call = count.call_resumable(&mut store, &[Val::I32(1000)], &mut results)?;
+    /// while let ResumableCall::Suspended(suspended) = call {
+    ///     let fuel = store.get_fuel()?;
+    ///     store.set_fuel(fuel + 100)?;
+    ///     slices += 1;
+    ///     call = suspended.resume(&mut store, &mut results)?;
+    /// }
+    /// assert!(results[0].unwrap_i32() == 1000 && slices > 50);
+    /// # Ok::<(), runwell::Error>(())
+    /// ```
+    pub fn call_resumable(
+        &self,
+        mut store: impl AsContextMut,
+        params: &[Val],
+        results: &mut [Val],
+    ) -> Result<ResumableCall> {
+        let mut store = store.as_context_mut();
+        let store = store.opaque();
+        let mut regs = EMPTY;
+        let ty = self.put_args(store, params, results.len(), &mut regs)?;
+        // SAFETY: the record lives as long as the store.
+        let def = unsafe { *self.def(store).as_ref() };
+        let runtime = store.runtime.as_ptr();
+        // SAFETY: everything the record leads to belongs to the store, which is borrowed mutably; the
+        // arguments are those of its type.
+        let outcome = unsafe { runtime.as_ref().invoke_resumable(&def, &mut regs) };
+        settle(store, ty, outcome, &mut regs, results)
+    }
+}
+
+/// What a resumable call has come to.
+fn settle(
+    store: &mut StoreOpaque,
+    ty: FuncType,
+    outcome: Result<(), Box<Exit>>,
+    regs: &mut runwell_abi::RegFile,
+    results: &mut [Val],
+) -> Result<ResumableCall> {
+    match outcome {
+        Ok(()) => {
+            take_results(store, &ty, regs, results);
+            Ok(ResumableCall::Finished)
+        }
+        Err(exit) if matches!(exit.cause, Cause::Suspended(_)) => {
+            let request = store.runtime.take_request();
+            let request = request.and_then(|request| request.downcast::<Request>().ok());
+            let request = request.map(|request| *request);
+            Ok(ResumableCall::Suspended(SuspendedCall { ty, request }))
+        }
+        Err(exit) => Err(crate::code::exit_error(*exit)),
+    }
+}
+
+impl SuspendedCall {
+    /// True if it waits for fuel, false if it waits for the answer of a host function.
+    pub fn needs_fuel(&self) -> bool {
+        self.request.is_none()
+    }
+
+    /// What the host function that suspended the call has put into [`Suspend`].
+    pub fn request<R: Any>(&self) -> Option<&R> {
+        self.request.as_ref()?.what.downcast_ref()
+    }
+
+    /// Goes on with a call that waits for fuel, of which there should be more now: set it before.
+    ///
+    /// # Errors
+    /// As for [`Func::call`]; when the call waits for an answer, or the store has no suspended call.
+    ///
+    /// # Panics
+    /// When `store` is not the store of the call and `results` has the wrong length, as
+    /// [`Func::call_resumable`].
+    pub fn resume(self, store: impl AsContextMut, results: &mut [Val]) -> Result<ResumableCall> {
+        if !self.needs_fuel() {
+            return Err(Error::msg(
+                "the call waits for the answer of a host function, not for fuel",
+            ));
+        }
+        self.go_on(store, &[], results)
+    }
+
+    /// Goes on with a call that waits for the answer of a host function: as if that had returned
+    /// `answer`.
+    ///
+    /// # Errors
+    /// As for [`Func::call`]; when the answer has other types than the host function's results.
+    pub fn answer(
+        self,
+        store: impl AsContextMut,
+        answer: &[Val],
+        results: &mut [Val],
+    ) -> Result<ResumableCall> {
+        if self.needs_fuel() {
+            return Err(Error::msg("the call waits for fuel, not for an answer"));
+        }
+        self.go_on(store, answer, results)
+    }
+
+    /// Gives the call up.
+    pub fn cancel(self, mut store: impl AsContextMut) {
+        store.as_context_mut().opaque().runtime.drop_suspended();
+    }
+
+    fn go_on(
+        self,
+        mut store: impl AsContextMut,
+        answer: &[Val],
+        results: &mut [Val],
+    ) -> Result<ResumableCall> {
+        let mut store = store.as_context_mut();
+        let store = store.opaque();
+        if results.len() != self.ty.results().len() {
+            return Err(Error::msg(format!(
+                "expected {} results, got {}",
+                self.ty.results().len(),
+                results.len()
+            )));
+        }
+        let wanted = self.request.as_ref().map(|request| request.ty.clone());
+        let reason = if wanted.is_some() { Reason::Host } else { Reason::Fuel };
+        if store.runtime.suspended() != Some(reason) {
+            return Err(Error::new(runwell_vm::Error::NotSuspended));
+        }
+        let mut bits = Vec::with_capacity(answer.len());
+        if let Some(wanted) = &wanted {
+            let fits = answer.len() == wanted.results().len()
+                && answer.iter().zip(wanted.results()).all(|(val, ty)| val.matches(ty));
+            if !fits {
+                return Err(Error::msg(format!("the answer does not fit the type {wanted}")));
+            }
+            for val in answer {
+                bits.push(val.to_raw(store)?);
+            }
+        }
+        let mut regs = EMPTY;
+        let runtime = store.runtime.as_ptr();
+        let cells = store.runtime.cells();
+        // SAFETY: the store is borrowed mutably, and everything the guest could reach lives as long as
+        // it; the answer's types have been checked.
+        let outcome = unsafe {
+            runtime.as_ref().resume(&mut regs, |regs| {
+                let Some(wanted) = &wanted else { return };
+                let mut to = Transfer::results(regs, cells);
+                for (bits, ty) in bits.into_iter().zip(wanted.results()) {
+                    to.put(ty.machine(), bits);
+                }
+            })
+        };
+        settle(store, self.ty, outcome, &mut regs, results)
+    }
+}
