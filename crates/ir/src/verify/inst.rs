@@ -218,6 +218,9 @@ impl Check<'_> {
         ensure(helper.args() == inst.b as usize, || {
             format!("the helper takes {} arguments", helper.args())
         })?;
+        if let Some(ty) = inst.result_type() {
+            ensure(helper.results() == 1 && ty.is_int(), || format!("the helper makes no {ty}"))?;
+        }
         self.func.list(inst).iter().try_for_each(|&value| {
             let ty = self.value(Value(value))?;
             ensure(ty.is_int_class(), || format!("a helper's argument of type {ty}"))
