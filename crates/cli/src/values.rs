@@ -51,7 +51,7 @@ pub(crate) fn parse(text: &str, ty: ValType) -> Result<Val> {
         ValType::F64 => nan(text, 0x7ff << 52, 1 << 51, 1 << 63)
             .or_else(|| text.parse::<f64>().ok().map(f64::to_bits))
             .map(Val::F64),
-        ValType::Ref(_) if text == "null" => Some(Val::default_for_ty(ty)),
+        ValType::Ref(_) if text == "null" => Val::default_for_ty(&ty),
         _ => None,
     };
     val.ok_or_else(|| bad(text, ty))

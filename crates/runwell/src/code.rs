@@ -48,18 +48,21 @@ pub(crate) fn exit_error(exit: Exit) -> Error {
     if backtrace.frames.is_empty() { error } else { error.context(backtrace) }
 }
 
-fn symbolize(backtrace: &Backtrace) -> WasmBacktrace {
+/// The frames of a backtrace whose modules are alive; of guest code that is active all are.
+pub(crate) fn symbolize(backtrace: &Backtrace) -> WasmBacktrace {
     let frames = backtrace.pcs.iter().filter_map(|&pc| {
         let position = registry::lookup(pc)?;
         let symbols = position.code.owner().downcast_ref::<Symbols>()?;
-        let own = position.func? as u32;
-        let func_index = symbols.imported_funcs + own;
+        let module = symbols.module()?;
+        let own = position.func?;
+        let func_index = module.inner().info.imported_funcs() + own as u32;
+        let body = module.inner().info.bodies.get(own)?;
         Some(FrameInfo {
-            module_name: symbols.module_name().map(str::to_string),
             func_index,
-            func_name: symbols.func_name(func_index).map(str::to_string),
+            func_name: module.inner().func_name(func_index).map(str::to_string),
             module_offset: position.srcloc.map(|offset| offset as usize),
-            func_start: symbols.bodies.get(own as usize).map_or(0, |&start| start as usize),
+            func_start: body.start as usize,
+            module,
         })
     });
     WasmBacktrace { frames: frames.collect(), truncated: backtrace.truncated }

@@ -1,8 +1,18 @@
 //! What can be chosen about an engine.
 
 use runwell_abi::Schedule;
+use std::num::NonZeroUsize;
 
 /// What can be chosen about an engine.
+///
+/// ```
+/// use runwell::{Config, Engine};
+///
+/// # fn main() -> runwell::Result<()> {
+/// let engine = Engine::new(Config::new().max_wasm_stack(256 << 10).parallel_compilation(false))?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct Config {
     pub(crate) max_wasm_stack: usize,
@@ -66,9 +76,9 @@ impl Config {
         self
     }
 
-    /// How many frames a backtrace holds at most; 64 by default, 0 for none.
-    pub fn wasm_backtrace_max_frames(&mut self, frames: usize) -> &mut Config {
-        self.backtrace_frames = frames;
+    /// How many frames a backtrace holds at most; 64 by default, `None` for no backtraces.
+    pub fn wasm_backtrace_max_frames(&mut self, limit: Option<NonZeroUsize>) -> &mut Config {
+        self.backtrace_frames = limit.map_or(0, NonZeroUsize::get);
         self
     }
 

@@ -4,11 +4,22 @@ use crate::config::Config;
 use crate::registry::TypeRegistry;
 use crate::{Error, Result};
 use runwell_abi::Target;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 /// The options of compilation and execution, and what all modules compiled with them share.
 ///
 /// Cloning gives another handle on the same engine.
+///
+/// ```
+/// use runwell::{Config, Engine, Module};
+///
+/// # fn main() -> runwell::Result<()> {
+/// let engine = Engine::new(&Config::new())?;
+/// let module = Module::new(&engine, "(module)")?;
+/// assert!(Engine::same(&engine, module.engine()));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct Engine {
     inner: Arc<EngineInner>,
@@ -58,6 +69,11 @@ impl Engine {
         Arc::ptr_eq(&a.inner, &b.inner)
     }
 
+    /// A handle that does not keep the engine alive.
+    pub fn weak(&self) -> EngineWeak {
+        EngineWeak { inner: Arc::downgrade(&self.inner) }
+    }
+
     pub(crate) fn types(&self) -> &TypeRegistry {
         &self.inner.types
     }
@@ -72,6 +88,19 @@ impl Engine {
             timing: config.timing,
             schedule: config.schedule,
         }
+    }
+}
+
+/// A handle on an engine that does not keep it alive.
+#[derive(Clone)]
+pub struct EngineWeak {
+    inner: Weak<EngineInner>,
+}
+
+impl EngineWeak {
+    /// The engine, unless it is gone.
+    pub fn upgrade(&self) -> Option<Engine> {
+        self.inner.upgrade().map(|inner| Engine { inner })
     }
 }
 

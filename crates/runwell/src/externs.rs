@@ -9,7 +9,21 @@ use crate::table::Table;
 use crate::types::ExternType;
 
 /// Something an instance imports or exports.
+///
+/// ```
+/// use runwell::{Engine, Extern, Global, GlobalType, Mutability, Store, Val, ValType};
+///
+/// # fn main() -> runwell::Result<()> {
+/// let mut store = Store::new(&Engine::default(), ());
+/// let ty = GlobalType::new(ValType::I32, Mutability::Const);
+/// let item = Extern::from(Global::new(&mut store, ty.clone(), Val::I32(7))?);
+/// assert_eq!(item.ty(&store).global(), Some(&ty));
+/// assert_eq!(item.into_global().unwrap().get(&mut store).i32(), Some(7));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub enum Extern {
     /// A function.
     Func(Func),
@@ -84,8 +98,36 @@ impl<'instance> Export<'instance> {
         self.name
     }
 
+    /// Its type.
+    ///
+    /// # Panics
+    /// When it belongs to another store.
+    pub fn ty(&self, store: impl AsContext) -> ExternType {
+        self.definition.ty(store)
+    }
+
     /// What it is.
     pub fn into_extern(self) -> Extern {
         self.definition
+    }
+
+    /// The function, if it is one.
+    pub fn into_func(self) -> Option<Func> {
+        self.definition.into_func()
+    }
+
+    /// The global, if it is one.
+    pub fn into_global(self) -> Option<Global> {
+        self.definition.into_global()
+    }
+
+    /// The table, if it is one.
+    pub fn into_table(self) -> Option<Table> {
+        self.definition.into_table()
+    }
+
+    /// The memory, if it is one.
+    pub fn into_memory(self) -> Option<Memory> {
+        self.definition.into_memory()
     }
 }

@@ -5,11 +5,12 @@ use crate::context::{AsContext, AsContextMut, StoreContext, StoreContextMut};
 use crate::externs::Extern;
 use crate::fuel::payload;
 use crate::instance::{Instance, type_of};
+use crate::module::ModuleExport;
 use crate::registry::TypeId;
 use crate::store::{StoreId, StoreInner, StoreOpaque, StorePtr};
 use crate::transfer::Transfer;
 use crate::typed::{
-    TypedFunc, WasmParams, WasmResults, WasmRet, WasmTy, for_each_tuple, func_type,
+    TypedFunc, WasmParams, WasmResults, WasmRet, WasmTy, check_type, for_each_tuple, func_type,
 };
 use crate::types::FuncType;
 use crate::value::Val;
@@ -21,6 +22,33 @@ use std::ptr::NonNull;
 use std::sync::Arc;
 
 /// A function of a store.
+///
+/// ```
+/// use runwell::{Caller, Engine, Func, FuncType, Store, Val, ValType};
+///
+/// # fn main() -> runwell::Result<()> {
+/// let engine = Engine::default();
+/// let mut store = Store::new(&engine, 0u32);
+///
+/// // Its type follows from the closure …
+/// let count = Func::wrap(&mut store, |mut caller: Caller<'_, u32>, by: u32| {
+///     *caller.data_mut() += by;
+///     *caller.data()
+/// });
+/// assert_eq!(count.typed::<u32, u32>(&store)?.call(&mut store, 5)?, 5);
+///
+/// // … or is known at run time only.
+/// let ty = FuncType::new(&engine, [ValType::I32], [ValType::I32]);
+/// let negate = Func::new(&mut store, ty, |_, params, results| {
+///     results[0] = Val::I32(-params[0].unwrap_i32());
+///     Ok(())
+/// });
+/// let mut results = [Val::I32(0)];
+/// negate.call(&mut store, &[Val::I32(7)], &mut results)?;
+/// assert_eq!(results[0].unwrap_i32(), -7);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
 pub struct Func {
     store: StoreId,
@@ -64,22 +92,24 @@ impl Func {
     }
 
     /// A host function whose type follows from the Rust closure.
-    pub fn wrap<C: AsContextMut, Params, Args>(
-        mut store: C,
-        func: impl IntoFunc<C::Data, Params, Args>,
+    pub fn wrap<T: 'static, Params, Results>(
+        mut store: impl AsContextMut<Data = T>,
+        func: impl IntoFunc<T, Params, Results>,
     ) -> Func {
         let mut store = store.as_context_mut();
-        store.opaque().add_host_func(Arc::new(func.into_host_func()))
+        let host = func.into_host_func(store.engine());
+        store.opaque().add_host_func(&Arc::new(host))
     }
 
     /// A host function of a type that is known at run time.
-    pub fn new<C: AsContextMut>(
-        mut store: C,
+    pub fn new<T: 'static>(
+        mut store: impl AsContextMut<Data = T>,
         ty: FuncType,
-        func: impl Fn(Caller<'_, C::Data>, &[Val], &mut [Val]) -> Result<()> + Send + Sync + 'static,
+        func: impl Fn(Caller<'_, T>, &[Val], &mut [Val]) -> Result<()> + Send + Sync + 'static,
     ) -> Func {
         let mut store = store.as_context_mut();
-        store.opaque().add_host_func(Arc::new(HostFunc::dynamic(ty, func)))
+        let host = HostFunc::dynamic(store.engine(), ty, func);
+        store.opaque().add_host_func(&Arc::new(host))
     }
 
     /// Its type.
@@ -88,6 +118,14 @@ impl Func {
     /// When it belongs to another store, as all methods.
     pub fn ty(&self, store: impl AsContext) -> FuncType {
         self.ty_in(store.as_context().opaque())
+    }
+
+    /// True if it can stand for a function of type `ty`.
+    ///
+    /// # Panics
+    /// When it belongs to another store, as all methods.
+    pub fn matches_ty(&self, store: impl AsContext, ty: &FuncType) -> bool {
+        self.ty(store).matches(ty)
     }
 
     pub(crate) fn ty_in(&self, store: &StoreOpaque) -> FuncType {
@@ -144,7 +182,7 @@ impl Func {
             if !val.matches(ty) {
                 return Err(Error::msg(format!(
                     "argument type mismatch: found {}, expected {ty}",
-                    val.ty()
+                    val.kind()
                 )));
             }
             bits.push(val.to_raw(store)?);
@@ -195,11 +233,7 @@ impl Func {
         &self,
         store: impl AsContext,
     ) -> Result<TypedFunc<Params, Results>> {
-        let found = self.ty(store);
-        let wanted = func_type::<Params, Results>();
-        if found != wanted {
-            return Err(Error::msg(format!("type mismatch: expected {wanted}, found {found}")));
-        }
+        check_type::<Params, Results>(&self.ty(store))?;
         // SAFETY: the type has just been checked.
         Ok(unsafe { TypedFunc::new_unchecked(*self) })
     }
@@ -227,13 +261,15 @@ type MakeHostFunc = dyn Fn(StorePtr, &Runtime, u32) -> runwell_vm::HostFunc + Se
 /// A host function before it is in a store.
 pub struct HostFunc {
     ty: FuncType,
+    /// The engine's number of the type, held for all stores it is put into.
+    type_id: TypeId,
     make: Box<MakeHostFunc>,
 }
 
-/// A host function in a store; holds the number of its type.
+/// A host function in a store, with what it was made from.
 pub(crate) struct HostSlot {
     func: runwell_vm::HostFunc,
-    _type_id: TypeId,
+    _host: Arc<HostFunc>,
 }
 
 impl HostFunc {
@@ -243,12 +279,13 @@ impl HostFunc {
 
     /// A function that takes its arguments as a slice.
     pub(crate) fn dynamic<T: 'static>(
+        engine: &Engine,
         ty: FuncType,
         func: impl Fn(Caller<'_, T>, &[Val], &mut [Val]) -> Result<()> + Send + Sync + 'static,
     ) -> HostFunc {
         let func = Arc::new(func);
         let of = ty.clone();
-        HostFunc::raw(ty, move |caller: Caller<'_, T>, regs, cells| {
+        HostFunc::raw(engine, ty, move |caller: Caller<'_, T>, regs, cells| {
             // SAFETY: the buffer is this store's, and arguments are taken before anything is called.
             let mut args = unsafe { Transfer::args(regs, cells) };
             let mut params = Vec::with_capacity(of.params().len());
@@ -257,7 +294,7 @@ impl HostFunc {
                 // SAFETY: guest code passes references of its own store only.
                 params.push(unsafe { Val::from_raw(&caller.store.0.opaque, ty, bits) });
             }
-            let mut results: Vec<Val> = of.results().map(Val::default_for_ty).collect();
+            let mut results: Vec<Val> = of.results().map(Val::zero).collect();
             let mut caller = caller;
             func(caller.reborrow(), &params, &mut results)?;
             // SAFETY: nothing is called any more.
@@ -266,7 +303,7 @@ impl HostFunc {
                 if !val.matches(ty) {
                     return Err(Error::msg(format!(
                         "function attempted to return an incompatible value: {} for {ty}",
-                        val.ty()
+                        val.kind()
                     )));
                 }
                 to.put(ty.machine(), val.to_raw(&caller.store.0.opaque)?);
@@ -276,6 +313,7 @@ impl HostFunc {
     }
 
     fn raw<T: 'static>(
+        engine: &Engine,
         ty: FuncType,
         func: impl Fn(Caller<'_, T>, &mut RegFile, *mut u128) -> Result<()> + Send + Sync + 'static,
     ) -> HostFunc {
@@ -297,16 +335,24 @@ impl HostFunc {
                 func(caller, regs, runtime.cells()).map_err(|error| payload(error, &of))
             })
         };
-        HostFunc { ty, make: Box::new(make) }
+        let type_id = engine.types().register(&ty);
+        HostFunc { ty, type_id, make: Box::new(make) }
     }
 }
 
 impl StoreOpaque {
-    pub(crate) fn add_host_func(&mut self, host: Arc<HostFunc>) -> Func {
-        let type_id = self.engine().types().register(&host.ty);
-        let func = (host.make)(self.this(), &self.runtime, type_id.number());
+    /// Puts a host function into the store.
+    ///
+    /// # Panics
+    /// When it was made for another engine.
+    pub(crate) fn add_host_func(&mut self, host: &Arc<HostFunc>) -> Func {
+        assert!(
+            host.type_id.is_of(self.engine().types()),
+            "a Linker was used with a store of another engine"
+        );
+        let func = (host.make)(self.this(), &self.runtime, host.type_id.number());
         let def = func.func_ref();
-        self.host_funcs.push(HostSlot { func, _type_id: type_id });
+        self.host_funcs.push(HostSlot { func, _host: host.clone() });
         // SAFETY: the record belongs to this store.
         unsafe { Func::from_def(self, def) }
     }
@@ -319,6 +365,39 @@ impl std::fmt::Debug for HostSlot {
 }
 
 /// The store and the calling instance, as a host function sees them.
+///
+/// ```
+/// use runwell::{Caller, Engine, Extern, Linker, Module, Store};
+///
+/// # fn main() -> runwell::Result<()> {
+/// let engine = Engine::default();
+/// let mut linker = Linker::<String>::new(&engine);
+/// linker.func_wrap("host", "log", |mut caller: Caller<'_, String>, at: u32, len: u32| {
+///     let Some(Extern::Memory(memory)) = caller.get_export("memory") else {
+///         runwell::bail!("the caller exports no memory");
+///     };
+///     let (bytes, log) = memory.data_and_store_mut(&mut caller);
+///     let Some(text) = bytes.get(at as usize..).and_then(|rest| rest.get(..len as usize)) else {
+///         runwell::bail!("the text is outside of the memory");
+///     };
+///     log.push_str(&String::from_utf8_lossy(text));
+///     Ok(())
+/// })?;
+/// let module = Module::new(
+///     &engine,
+///     r#"(module
+///         (import "host" "log" (func $log (param i32 i32)))
+///         (memory (export "memory") 1)
+///         (data (i32.const 8) "hello")
+///         (func (export "run") (call $log (i32.const 8) (i32.const 5))))"#,
+/// )?;
+/// let mut store = Store::new(&engine, String::new());
+/// let instance = linker.instantiate(&mut store, &module)?;
+/// instance.get_typed_func::<(), ()>(&mut store, "run")?.call(&mut store, ())?;
+/// assert_eq!(store.data(), "hello");
+/// # Ok(())
+/// # }
+/// ```
 pub struct Caller<'a, T: 'static> {
     pub(crate) store: StoreContextMut<'a, T>,
     instance: Option<Instance>,
@@ -332,6 +411,12 @@ impl<T: 'static> Caller<'_, T> {
     /// The export of the calling instance called `name`; `None` also when the host is the caller.
     pub fn get_export(&mut self, name: &str) -> Option<Extern> {
         self.instance?.get_export_in(self.store.opaque(), name)
+    }
+
+    /// The export of the calling instance that [`crate::Module::get_export_index`] found; `None`
+    /// also when the caller is no instance of that module.
+    pub fn get_module_export(&mut self, export: &ModuleExport) -> Option<Extern> {
+        self.instance?.get_module_export_in(self.store.opaque(), export)
     }
 
     /// The host's data.
@@ -368,7 +453,7 @@ impl<T: 'static> AsContextMut for Caller<'_, T> {
 /// [`Caller`], and a [`WasmRet`].
 pub trait IntoFunc<T, Params, Results>: Send + Sync + 'static {
     #[doc(hidden)]
-    fn into_host_func(self) -> HostFunc;
+    fn into_host_func(self, engine: &Engine) -> HostFunc;
 }
 
 macro_rules! into_func {
@@ -380,9 +465,9 @@ macro_rules! into_func {
             $($name: WasmTy,)*
             R: WasmRet,
         {
-            fn into_host_func(self) -> HostFunc {
+            fn into_host_func(self, engine: &Engine) -> HostFunc {
                 let ty = func_type::<($($name,)*), R::Results>();
-                HostFunc::raw(ty, move |caller: Caller<'_, T>, regs, cells| {
+                HostFunc::raw(engine, ty, move |caller: Caller<'_, T>, regs, cells| {
                     // SAFETY: the buffer is this store's, arguments are taken before and results
                     // put after everything that is called; guests pass references of their store.
                     #[allow(non_snake_case)]
@@ -404,9 +489,9 @@ macro_rules! into_func {
             $($name: WasmTy,)*
             R: WasmRet,
         {
-            fn into_host_func(self) -> HostFunc {
+            fn into_host_func(self, engine: &Engine) -> HostFunc {
                 let ty = func_type::<($($name,)*), R::Results>();
-                HostFunc::raw(ty, move |mut caller: Caller<'_, T>, regs, cells| {
+                HostFunc::raw(engine, ty, move |mut caller: Caller<'_, T>, regs, cells| {
                     // SAFETY: as for functions without a caller.
                     #[allow(non_snake_case)]
                     let ($($name,)*) = unsafe {

@@ -7,6 +7,20 @@ use crate::value::Val;
 use crate::{Error, Result};
 
 /// A global of a store.
+///
+/// ```
+/// use runwell::{Engine, Global, GlobalType, Mutability, Store, Val, ValType};
+///
+/// # fn main() -> runwell::Result<()> {
+/// let mut store = Store::new(&Engine::default(), ());
+/// let ty = GlobalType::new(ValType::I64, Mutability::Var);
+/// let counter = Global::new(&mut store, ty, Val::I64(1))?;
+/// counter.set(&mut store, Val::I64(2))?;
+/// assert_eq!(counter.get(&mut store).unwrap_i64(), 2);
+/// assert!(counter.set(&mut store, Val::I32(3)).is_err());
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
 pub struct Global {
     store: StoreId,
@@ -79,7 +93,7 @@ fn check(store: &StoreOpaque, ty: &GlobalType, value: Val) -> Result<u128> {
         return Err(Error::msg(format!(
             "type mismatch: expected {}, found {}",
             ty.content(),
-            value.ty()
+            value.kind()
         )));
     }
     value.to_raw(store)

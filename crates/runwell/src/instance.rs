@@ -1,16 +1,16 @@
 //! Instances: modules with memories, tables and globals of their own.
 
-use crate::context::{AsContext, AsContextMut};
+use crate::context::{AsContextMut, StoreContext};
 use crate::externs::{Export, Extern};
 use crate::func::Func;
 use crate::global::Global;
-use crate::linker::{Definition, incompatible, place};
+use crate::linker::{Definition, incompatible};
 use crate::memory::Memory;
-use crate::module::{Module, ModuleInner, global_type, memory_type, table_type};
+use crate::module::{Module, ModuleExport, ModuleInner, global_type, memory_type, table_type};
 use crate::store::{StoreId, StoreOpaque, StoreTable};
 use crate::table::Table;
 use crate::typed::{TypedFunc, WasmParams, WasmResults};
-use crate::types::{ExternType, FuncType, ImportType};
+use crate::types::{ExternType, FuncType};
 use crate::{Error, Result, Trap};
 use runwell_abi::TrapCode;
 use runwell_abi::vmctx::FuncRefDef;
@@ -20,9 +20,34 @@ use runwell_wasm::{
 };
 use std::marker::PhantomData;
 use std::ptr::NonNull;
-use std::sync::Arc;
 
 /// An instance of a module in a store.
+///
+/// ```
+/// use runwell::{Engine, Func, Instance, Module, Store};
+///
+/// # fn main() -> runwell::Result<()> {
+/// let engine = Engine::default();
+/// let module = Module::new(
+///     &engine,
+///     r#"(module
+///         (import "" "" (func $next (result i32)))
+///         (global $last (export "last") (mut i32) (i32.const 0))
+///         (func (export "step") (global.set $last (call $next))))"#,
+/// )?;
+/// let mut store = Store::new(&engine, 41);
+/// let next = Func::wrap(&mut store, |mut caller: runwell::Caller<'_, i32>| {
+///     *caller.data_mut() += 1;
+///     *caller.data()
+/// });
+/// let instance = Instance::new(&mut store, &module, &[next.into()])?;
+/// instance.get_func(&mut store, "step").unwrap().call(&mut store, &[], &mut [])?;
+/// let last = instance.get_global(&mut store, "last").unwrap();
+/// assert_eq!(last.get(&mut store).i32(), Some(42));
+/// assert_eq!(instance.exports(&mut store).count(), 2);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
 pub struct Instance {
     store: StoreId,
@@ -33,7 +58,7 @@ pub struct Instance {
 ///
 /// Fields are dropped in order; nothing runs in the instance any more by then.
 pub(crate) struct InstanceState {
-    pub(crate) module: Arc<ModuleInner>,
+    module: Module,
     vmctx: Vmctx,
     data: Owned<InstanceData>,
     /// Store indices of its memories, tables and globals, imported ones first.
@@ -45,7 +70,7 @@ pub(crate) struct InstanceState {
 impl InstanceState {
     /// The record of function `index`.
     fn func(&self, index: u32) -> NonNull<FuncRefDef> {
-        let info = &self.module.info;
+        let info = &self.module.inner().info;
         if index < info.imported_funcs() {
             self.vmctx.imported_func(index)
         } else {
@@ -83,7 +108,18 @@ impl Instance {
         module: &Module,
         imports: &[Extern],
     ) -> Result<Instance> {
-        instantiate(store.as_context_mut().opaque(), module, imports)
+        let mut store = store.as_context_mut();
+        let (store, of, module) = (store.opaque(), module, module.inner());
+        check_store(store, module)?;
+        let wanted = module.info.imports.len();
+        if wanted != imports.len() {
+            return Err(Error::msg(format!("expected {wanted} imports, found {}", imports.len())));
+        }
+        let mut imported = Imported::of(module);
+        for (number, found) in imports.iter().enumerate() {
+            import(store, module, number, found, &mut imported)?;
+        }
+        instantiate(store, of, imported)
     }
 
     fn state<'a>(&self, store: &'a StoreOpaque) -> &'a InstanceState {
@@ -92,8 +128,8 @@ impl Instance {
     }
 
     /// The module it is an instance of.
-    pub fn module(&self, store: impl AsContext) -> Module {
-        Module::from_inner(self.state(store.as_context().opaque()).module.clone())
+    pub fn module<'a, T: 'static>(&self, store: impl Into<StoreContext<'a, T>>) -> &'a Module {
+        &self.state(store.into().opaque()).module
     }
 
     /// The export called `name`.
@@ -107,13 +143,34 @@ impl Instance {
 
     pub(crate) fn get_export_in(&self, store: &StoreOpaque, name: &str) -> Option<Extern> {
         let state = self.state(store);
-        let export = state.module.info.export(name)?;
+        let export = state.module.inner().export(name)?;
         Some(state.export(store, export.kind, export.index))
+    }
+
+    /// The export that [`Module::get_export_index`] found; `None` when this is no instance of that
+    /// module.
+    pub fn get_module_export(
+        &self,
+        mut store: impl AsContextMut,
+        export: &ModuleExport,
+    ) -> Option<Extern> {
+        let mut store = store.as_context_mut();
+        self.get_module_export_in(store.opaque(), export)
+    }
+
+    pub(crate) fn get_module_export_in(
+        &self,
+        store: &StoreOpaque,
+        export: &ModuleExport,
+    ) -> Option<Extern> {
+        let state = self.state(store);
+        let same = state.module.inner().id() == export.module;
+        same.then(|| state.export(store, export.kind, export.index))
     }
 
     pub(crate) fn all_exports(&self, store: &StoreOpaque) -> Vec<(String, Extern)> {
         let state = self.state(store);
-        let exports = state.module.info.exports.iter();
+        let exports = state.module.inner().info.exports.iter();
         exports
             .map(|export| (export.name.to_string(), state.export(store, export.kind, export.index)))
             .collect()
@@ -126,7 +183,7 @@ impl Instance {
     ) -> impl ExactSizeIterator<Item = Export<'a>> + 'a {
         let store: &'a StoreOpaque = &store.into().0.opaque;
         let state = self.state(store);
-        state.module.info.exports.iter().map(move |export| Export {
+        state.module.inner().info.exports.iter().map(move |export| Export {
             name: &export.name,
             definition: state.export(store, export.kind, export.index),
         })
@@ -172,6 +229,21 @@ impl Instance {
 }
 
 /// A module whose imports have been looked up.
+///
+/// ```
+/// use runwell::{Engine, Linker, Module, Store};
+///
+/// # fn main() -> runwell::Result<()> {
+/// let engine = Engine::default();
+/// let module = Module::new(&engine, r#"(module (memory (export "memory") 1))"#)?;
+/// let pre = Linker::new(&engine).instantiate_pre(&module)?;
+/// for request in 0..100u32 {
+///     let mut store = Store::new(&engine, request);
+///     pre.instantiate(&mut store)?;
+/// }
+/// # Ok(())
+/// # }
+/// ```
 pub struct InstancePre<T: 'static> {
     module: Module,
     imports: Vec<Definition>,
@@ -204,9 +276,21 @@ impl<T: 'static> InstancePre<T> {
     /// As for [`Instance::new`].
     pub fn instantiate(&self, mut store: impl AsContextMut<Data = T>) -> Result<Instance> {
         let mut store = store.as_context_mut();
-        let imports: Vec<Extern> =
-            self.imports.iter().map(|definition| place(&mut store, definition)).collect();
-        instantiate(store.opaque(), &self.module, &imports)
+        let (store, module) = (store.opaque(), self.module.inner());
+        check_store(store, module)?;
+        let mut imported = Imported::of(module);
+        for (number, definition) in self.imports.iter().enumerate() {
+            match definition {
+                // Its type was compared when this was made.
+                Definition::Host(host) => {
+                    imported.funcs.push(store.add_host_func(host).def(store));
+                }
+                Definition::Extern(found) => {
+                    import(store, module, number, found, &mut imported)?;
+                }
+            }
+        }
+        instantiate(store, &self.module, imported)
     }
 }
 
@@ -219,18 +303,35 @@ struct Imported {
     globals: Vec<u32>,
 }
 
-fn instantiate(store: &mut StoreOpaque, module: &Module, imports: &[Extern]) -> Result<Instance> {
-    let inner = module.inner();
-    if !crate::Engine::same(store.engine(), &inner.engine) {
+impl Imported {
+    /// With room for the imports of a module.
+    fn of(module: &ModuleInner) -> Imported {
+        let counts = module.info.counts();
+        Imported {
+            funcs: Vec::with_capacity(counts.imported_funcs as usize),
+            memories: Vec::with_capacity(module.info.memories.len()),
+            tables: Vec::with_capacity(module.info.tables.len()),
+            globals: Vec::with_capacity(module.info.globals.len()),
+        }
+    }
+}
+
+/// An error unless instances of the module may be made in the store.
+fn check_store(store: &mut StoreOpaque, module: &ModuleInner) -> Result<()> {
+    if !crate::Engine::same(store.engine(), &module.engine) {
         return Err(Error::msg("a module was instantiated in a store of another engine"));
     }
-    let imported = check_imports(store, module, imports)?;
-    let state = build(store, inner, imported)?;
-    let (info, start) = (&inner.info, inner.info.start);
+    store.may_instantiate()
+}
+
+fn instantiate(store: &mut StoreOpaque, of: &Module, imported: Imported) -> Result<Instance> {
+    let state = build(store, of, imported)?;
+    let module = of.inner();
+    let (info, start) = (&module.info, module.info.start);
     let index = store.instances.len() as u32;
     store.instances.push(state);
-    fill_tables(store, inner, index)?;
-    fill_memories(store, inner, index)?;
+    fill_tables(store, module, index)?;
+    fill_memories(store, module, index)?;
     let instance = Instance::from_index(store, index);
     if let Some(start) = start {
         debug_assert!((start as usize) < info.funcs.len());
@@ -241,68 +342,63 @@ fn instantiate(store: &mut StoreOpaque, module: &Module, imports: &[Extern]) -> 
     Ok(instance)
 }
 
-fn check_imports(store: &StoreOpaque, module: &Module, imports: &[Extern]) -> Result<Imported> {
-    let wanted = module.imports();
-    if wanted.len() != imports.len() {
-        return Err(Error::msg(format!(
-            "expected {} imports, found {}",
-            wanted.len(),
-            imports.len()
-        )));
-    }
-    let mut imported = Imported::default();
-    let inner = module.inner();
-    for ((import, raw), found) in wanted.zip(&inner.info.imports).zip(imports) {
-        let refuse = |found: ExternType, import: &ImportType<'_>| Err(incompatible(import, &found));
-        match (&raw.ty, found) {
-            (EntityType::Func(ty), Extern::Func(func)) => {
-                let def = func.def(store);
-                // SAFETY: the record lives as long as the store.
-                let found = unsafe { def.as_ref() }.type_id;
-                if found != inner.type_ids[*ty as usize].number() {
-                    return refuse(ExternType::Func(func.ty_in(store)), &import);
-                }
-                imported.funcs.push(def);
+/// Adds import number `number` if it is of the type the module wants.
+fn import(
+    store: &StoreOpaque,
+    module: &ModuleInner,
+    number: usize,
+    found: &Extern,
+    imported: &mut Imported,
+) -> Result<()> {
+    let refuse = |found: ExternType| Err(incompatible(&module.import(number), &found));
+    match (&module.info.imports[number].ty, found) {
+        (EntityType::Func(ty), Extern::Func(func)) => {
+            let def = func.def(store);
+            // SAFETY: the record lives as long as the store.
+            let found = unsafe { def.as_ref() }.type_id;
+            if found != module.type_ids[*ty as usize].number() {
+                return refuse(ExternType::Func(func.ty_in(store)));
             }
-            (EntityType::Memory(ty), Extern::Memory(memory)) => {
-                let index = memory.index(store);
-                let raw = &store.memories[index as usize];
-                let of = raw.ty();
-                let wanted = memory_type(ty);
-                if of.is64 != wanted.is_64()
-                    || !limits_fit(raw.pages(), of.max, wanted.minimum(), wanted.maximum())
-                {
-                    let found = crate::MemoryType::raw(raw.pages(), of.max, of.is64);
-                    return refuse(ExternType::Memory(found), &import);
-                }
-                imported.memories.push(index);
-            }
-            (EntityType::Table(ty), Extern::Table(table)) => {
-                let index = table.index(store);
-                let StoreTable { raw, element } = &store.tables[index as usize];
-                let of = raw.ty();
-                let wanted = table_type(ty);
-                if *element != wanted.element()
-                    || of.is64 != wanted.is_64()
-                    || !limits_fit(raw.len(), of.max, wanted.minimum(), wanted.maximum())
-                {
-                    let found = crate::TableType::raw(*element, raw.len(), of.max, of.is64);
-                    return refuse(ExternType::Table(found), &import);
-                }
-                imported.tables.push(index);
-            }
-            (EntityType::Global(ty), Extern::Global(global)) => {
-                let index = global.index(store);
-                let found = &store.globals[index as usize].ty;
-                if *found != global_type(ty) {
-                    return refuse(ExternType::Global(found.clone()), &import);
-                }
-                imported.globals.push(index);
-            }
-            (_, found) => return refuse(found.ty_in(store), &import),
+            imported.funcs.push(def);
         }
+        (EntityType::Memory(ty), Extern::Memory(memory)) => {
+            let index = memory.index(store);
+            let raw = &store.memories[index as usize];
+            let of = raw.ty();
+            let wanted = memory_type(ty);
+            if of.is64 != wanted.is_64()
+                || !limits_fit(raw.pages(), of.max, wanted.minimum(), wanted.maximum())
+            {
+                let found = crate::MemoryType::raw(raw.pages(), of.max, of.is64);
+                return refuse(ExternType::Memory(found));
+            }
+            imported.memories.push(index);
+        }
+        (EntityType::Table(ty), Extern::Table(table)) => {
+            let index = table.index(store);
+            let StoreTable { raw, element } = &store.tables[index as usize];
+            let of = raw.ty();
+            let wanted = table_type(ty);
+            if element != wanted.element()
+                || of.is64 != wanted.is_64()
+                || !limits_fit(raw.len(), of.max, wanted.minimum(), wanted.maximum())
+            {
+                let found = crate::TableType::raw(*element, raw.len(), of.max, of.is64);
+                return refuse(ExternType::Table(found));
+            }
+            imported.tables.push(index);
+        }
+        (EntityType::Global(ty), Extern::Global(global)) => {
+            let index = global.index(store);
+            let found = &store.globals[index as usize].ty;
+            if *found != global_type(ty) {
+                return refuse(ExternType::Global(found.clone()));
+            }
+            imported.globals.push(index);
+        }
+        (_, found) => return refuse(found.ty_in(store)),
     }
-    Ok(imported)
+    Ok(())
 }
 
 /// Whether limits `min..max` fit where `wanted_min..wanted_max` are wanted (spec 3.3.13).
@@ -316,11 +412,8 @@ fn limits_fit(min: u64, max: Option<u64>, wanted_min: u64, wanted_max: Option<u6
 }
 
 /// Makes the instance's own objects and its context. Nothing of it runs yet.
-fn build(
-    store: &mut StoreOpaque,
-    module: &Arc<ModuleInner>,
-    imported: Imported,
-) -> Result<InstanceState> {
+fn build(store: &mut StoreOpaque, of: &Module, imported: Imported) -> Result<InstanceState> {
+    let module = of.inner();
     let info = &module.info;
     let Imported { funcs, mut memories, mut tables, mut globals } = imported;
     for ty in &info.memories[memories.len()..] {
@@ -345,14 +438,8 @@ fn build(
     for (index, id) in module.type_ids.iter().enumerate() {
         vmctx.set_type_id(index as u32, id.number());
     }
-    let code = module.code.base();
-    for (own, &start) in module.starts.iter().enumerate() {
-        let index = funcs.len() + own;
-        let escaped = info.escaped[index];
-        if escaped != runwell_wasm::ModuleInfo::NONE {
-            let type_id = module.type_ids[info.funcs[index] as usize].number();
-            vmctx.set_escaped_func(escaped, code + u64::from(start), type_id);
-        }
+    for escape in &module.escapes {
+        vmctx.set_escaped_func(escape.index, escape.code, escape.type_id);
     }
     for (index, &global) in globals.iter().enumerate() {
         vmctx.set_imported_global(index as u32, store.globals[global as usize].cell);
@@ -376,17 +463,20 @@ fn build(
     let data = Owned::new(InstanceData {
         memories: memories.iter().map(|&i| store.memories[i as usize].as_ptr()).collect(),
         tables: tables.iter().map(|&i| store.tables[i as usize].raw.as_ptr()).collect(),
-        data: module
+        data: info
             .data
             .iter()
-            .map(|bytes| DataSegment::new(bytes.clone(), 0..bytes.len()))
+            .map(|segment| {
+                let bytes = segment.bytes.start as usize..segment.bytes.end as usize;
+                DataSegment::new(module.wasm.clone(), bytes)
+            })
             .collect(),
         elems: elements(module, &vmctx, &mut stack),
         owner: store.instances.len() as u64,
     });
     vmctx.set_instance(&data);
     Ok(InstanceState {
-        module: module.clone(),
+        module: of.clone(),
         vmctx,
         data,
         memories: memories.into(),
@@ -489,5 +579,5 @@ fn fill_memories(store: &StoreOpaque, module: &ModuleInner, index: u32) -> Resul
 
 /// A function type for messages, when a record's number is all that is known.
 pub(crate) fn type_of(store: &StoreOpaque, type_id: u32) -> FuncType {
-    store.engine().types().get(type_id).unwrap_or_else(|| FuncType::new([], []))
+    store.engine().types().get(type_id).unwrap_or_else(|| FuncType::of([], []))
 }

@@ -52,10 +52,12 @@ mod typed;
 mod types;
 mod value;
 
-pub use anyhow::{Context as ErrorContext, Error, Result, bail, ensure};
+pub use anyhow::{
+    Context as ErrorContext, Error, Result, anyhow, anyhow as format_err, bail, ensure,
+};
 pub use config::Config;
 pub use context::{AsContext, AsContextMut, StoreContext, StoreContextMut};
-pub use engine::Engine;
+pub use engine::{Engine, EngineWeak};
 pub use externs::{Export, Extern};
 pub use fuel::{
     FreeLoop, OperatorClass, ResumableCall, SCHEDULE_VERSION, Schedule, Suspend, SuspendedCall,
@@ -64,9 +66,9 @@ pub use func::{Caller, Func, IntoFunc};
 pub use global::Global;
 pub use instance::{Instance, InstancePre};
 pub use limits::{ResourceLimiter, StoreLimits, StoreLimitsBuilder};
-pub use linker::Linker;
+pub use linker::{Linker, UnknownImportError};
 pub use memory::{Memory, MemoryAccessError};
-pub use module::Module;
+pub use module::{Module, ModuleExport, ResourcesRequired};
 pub use reference::{ExternRef, Rooted};
 pub use runwell_compiler::{Error as CompileError, PassReport, Report};
 pub use store::Store;
@@ -74,10 +76,37 @@ pub use table::Table;
 pub use trap::{FrameInfo, Trap, WasmBacktrace};
 pub use typed::{TypedFunc, WasmParams, WasmResults, WasmRet, WasmTy};
 pub use types::{
-    ExportType, ExternType, FuncType, GlobalType, HeapType, ImportType, MemoryType, Mutability,
-    RefType, TableType, ValType,
+    ExportType, ExternType, FuncType, GlobalType, HeapType, ImportType, MemoryType,
+    MemoryTypeBuilder, Mutability, RefType, TableType, ValType,
 };
 pub use value::{Ref, V128, Val};
+
+/// Errors: the size of a pointer, with a chain of reasons and whatever type is at its end.
+///
+/// ```
+/// use runwell::error::Context as _;
+/// use runwell::{Engine, Error, Module, Result, Trap, bail, ensure, format_err};
+///
+/// fn open(size: u64) -> Result<u64> {
+///     ensure!(size < 100, "{size} is too large");
+///     if size == 0 {
+///         bail!(Trap::MemoryOutOfBounds);
+///     }
+///     Ok(size)
+/// }
+///
+/// let error = open(0).context("while opening").unwrap_err();
+/// assert_eq!(error.to_string(), "while opening");
+/// assert!(error.is::<Trap>());
+/// assert_eq!(error.root_cause().to_string(), "wasm trap: out of bounds memory access");
+/// assert_eq!(error.downcast_ref::<Trap>(), Some(&Trap::MemoryOutOfBounds));
+/// assert_eq!(open(200).unwrap_err().to_string(), "200 is too large");
+/// assert_eq!(size_of::<Error>(), size_of::<usize>());
+/// let _: Error = format_err!("made of {}", "parts");
+/// ```
+pub mod error {
+    pub use anyhow::{Chain, Context, Error, Ok, Result, anyhow as format_err, bail, ensure};
+}
 
 /// What the compiler makes of a function, for tools.
 pub mod inspect {

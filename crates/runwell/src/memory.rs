@@ -7,6 +7,29 @@ use crate::{Error, Result};
 use core::fmt;
 
 /// A linear memory of a store.
+///
+/// ```
+/// use runwell::{Engine, Memory, MemoryType, Store};
+///
+/// # fn main() -> runwell::Result<()> {
+/// let mut store = Store::new(&Engine::default(), "the host's data".to_string());
+/// let memory = Memory::new(&mut store, MemoryType::new(1, Some(2)))?;
+///
+/// memory.write(&mut store, 100, b"hello")?;
+/// let mut buffer = [0; 5];
+/// memory.read(&store, 100, &mut buffer)?;
+/// assert_eq!(&buffer, b"hello");
+/// assert!(memory.write(&mut store, 65536, b"x").is_err());
+///
+/// let (bytes, data) = memory.data_and_store_mut(&mut store);
+/// bytes[..data.len()].copy_from_slice(data.as_bytes());
+/// assert!(memory.data(&store).starts_with(b"the host's"));
+///
+/// assert_eq!(memory.grow(&mut store, 1)?, 1);
+/// assert!(memory.grow(&mut store, 1).is_err());
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
 pub struct Memory {
     store: StoreId,
@@ -35,9 +58,6 @@ impl Memory {
     /// # Errors
     /// When the minimum exceeds the maximum or what the store allows, or there is no address space.
     pub fn new(mut store: impl AsContextMut, ty: MemoryType) -> Result<Memory> {
-        if ty.maximum().is_some_and(|maximum| maximum < ty.minimum()) {
-            return Err(Error::msg("a memory's minimum exceeds its maximum"));
-        }
         let mut store = store.as_context_mut();
         let index = store.opaque().add_memory(&ty)?;
         Ok(Memory::from_index(store.opaque(), index))
@@ -138,6 +158,11 @@ impl Memory {
     /// Bytes of its pages.
     pub fn page_size(&self, _store: impl AsContext) -> u64 {
         65536
+    }
+
+    /// Bytes of its pages, as a power of two.
+    pub fn page_size_log2(&self, _store: impl AsContext) -> u8 {
+        16
     }
 
     /// Where its content is. It stays there while the store lives.

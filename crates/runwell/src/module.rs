@@ -11,102 +11,105 @@ use anyhow::Context;
 use runwell_abi::Type;
 use runwell_compiler::{CompiledModule, ModuleInfo, Report};
 use runwell_vm::Code;
-use runwell_wasm::{EntityType, ExternKind};
+use runwell_wasm::names::NameTable;
+use runwell_wasm::{EntityType, Export, ExternKind};
 use std::borrow::Cow;
 use std::path::Path;
-use std::sync::{Arc, OnceLock};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock, Weak};
 
 /// A module, validated and compiled. Cloning gives another handle on the same one.
+///
+/// ```
+/// use runwell::{Engine, Module};
+///
+/// # fn main() -> runwell::Result<()> {
+/// let engine = Engine::default();
+/// let module = Module::new(
+///     &engine,
+///     r#"(module $m (import "host" "now" (func (result i64))) (memory (export "memory") 1))"#,
+/// )?;
+/// assert_eq!(module.name(), Some("m"));
+/// let import = module.imports().next().unwrap();
+/// assert_eq!((import.module(), import.name()), ("host", "now"));
+/// assert!(module.get_export("memory").unwrap().memory().is_some());
+/// assert!(Module::validate(&engine, b"\0asm\x01\0\0\0").is_ok());
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct Module {
     inner: Arc<ModuleInner>,
 }
 
 pub(crate) struct ModuleInner {
+    /// Tells modules apart.
+    id: u64,
     pub(crate) engine: Engine,
     pub(crate) info: ModuleInfo,
+    /// The module in the binary form: its segments and names are parts of it.
+    pub(crate) wasm: Arc<[u8]>,
     pub(crate) code: Arc<Code>,
-    /// Where each own function starts in the code.
-    pub(crate) starts: Vec<u32>,
+    /// The own functions that references may be made of.
+    pub(crate) escapes: Box<[Escape]>,
     /// One held number per type of the module.
     pub(crate) type_ids: Vec<TypeId>,
     /// One type per type of the module.
     pub(crate) types: Vec<FuncType>,
-    /// The content of each data segment.
-    pub(crate) data: Vec<Arc<[u8]>>,
-    pub(crate) symbols: Arc<Symbols>,
+    /// Numbers of the exports in the order of their names.
+    exports_by_name: Box<[u32]>,
+    names: OnceLock<Names>,
     report: Report,
 }
 
-/// What a backtrace needs of a module; outlives it in the registry of code.
-pub(crate) struct Symbols {
-    name_section: Vec<u8>,
-    names: runwell_wasm::names::Names,
-    decoded: OnceLock<DecodedNames>,
-    /// Function index and name of the functions that are exported, for modules without names.
-    exports: Vec<(u32, String)>,
-    pub(crate) imported_funcs: u32,
-    /// Where each own function's body starts in the module.
-    pub(crate) bodies: Vec<u32>,
+/// An own function that has a record in the context of each instance.
+pub(crate) struct Escape {
+    /// Its number among them.
+    pub(crate) index: u32,
+    /// Address of its code.
+    pub(crate) code: u64,
+    /// The engine's number of its type.
+    pub(crate) type_id: u32,
 }
 
+/// Names, decoded when somebody asks.
 #[derive(Default)]
-struct DecodedNames {
-    module: Option<String>,
-    funcs: Vec<(u32, String)>,
+struct Names {
+    table: NameTable,
+    /// Function index and number of an export of it, for modules without names.
+    exports: Vec<(u32, u32)>,
 }
+
+/// What the registry of code knows of a module. Does not keep it alive.
+#[derive(Default)]
+pub(crate) struct Symbols(OnceLock<Weak<ModuleInner>>);
 
 impl Symbols {
-    fn new(info: &ModuleInfo, bytes: &[u8]) -> Symbols {
-        let mut exports: Vec<(u32, String)> = info
-            .exports
-            .iter()
-            .filter(|export| export.kind == ExternKind::Func)
-            .map(|export| (export.index, export.name.to_string()))
-            .collect();
-        exports.sort();
-        exports.dedup_by_key(|(index, _)| *index);
-        let (name_section, names) = info.names.detach(bytes);
-        Symbols {
-            name_section,
-            names,
-            decoded: OnceLock::new(),
-            exports,
-            imported_funcs: info.imported_funcs(),
-            bodies: info.bodies.iter().map(|body| body.start).collect(),
-        }
+    pub(crate) fn module(&self) -> Option<Module> {
+        Some(Module { inner: self.0.get()?.upgrade()? })
     }
+}
 
-    fn names(&self) -> &DecodedNames {
-        self.decoded.get_or_init(|| {
-            let table = self.names.decode(&self.name_section);
-            DecodedNames {
-                module: table.module(&self.name_section).map(str::to_string),
-                funcs: table
-                    .funcs()
-                    .iter()
-                    .filter_map(|&(index, _)| {
-                        Some((index, table.func(&self.name_section, index)?.to_string()))
-                    })
-                    .collect(),
-            }
-        })
-    }
+/// An export of a module, found by name once.
+#[derive(Copy, Clone, Debug)]
+pub struct ModuleExport {
+    pub(crate) module: u64,
+    pub(crate) kind: ExternKind,
+    pub(crate) index: u32,
+}
 
-    pub(crate) fn module_name(&self) -> Option<&str> {
-        self.names().module.as_deref()
-    }
-
-    pub(crate) fn func_name(&self, index: u32) -> Option<&str> {
-        let find = |table: &'_ [(u32, String)]| {
-            table.binary_search_by_key(&index, |&(index, _)| index).ok()
-        };
-        let names = self.names();
-        match find(&names.funcs) {
-            Some(at) => Some(&names.funcs[at].1),
-            None => find(&self.exports).map(|at| &*self.exports[at].1),
-        }
-    }
+/// What instances of a module will need.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub struct ResourcesRequired {
+    /// How many memories.
+    pub num_memories: u32,
+    /// Pages at the start of the largest one.
+    pub max_initial_memory_size: Option<u64>,
+    /// How many tables.
+    pub num_tables: u32,
+    /// Elements at the start of the largest one.
+    pub max_initial_table_size: Option<u64>,
 }
 
 /// The binary form of `bytes`, which may be in the text form.
@@ -146,7 +149,7 @@ impl Module {
     /// a limit. Or the operating system has no memory for the code.
     pub fn from_binary(engine: &Engine, bytes: &[u8]) -> Result<Module> {
         let compiled = runwell_compiler::compile(bytes, &engine.compile_options())?;
-        Module::load(engine, compiled, bytes)
+        Module::load(engine, compiled, bytes.into())
     }
 
     /// Validates a module in the binary or the text form without keeping it.
@@ -158,33 +161,42 @@ impl Module {
         Ok(runwell_compiler::validate(&bytes, &engine.compile_options())?)
     }
 
-    fn load(engine: &Engine, compiled: CompiledModule, bytes: &[u8]) -> Result<Module> {
+    pub(crate) fn load(
+        engine: &Engine,
+        compiled: CompiledModule,
+        wasm: Arc<[u8]>,
+    ) -> Result<Module> {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
         let CompiledModule { info, image, report } = compiled;
         let types: Vec<FuncType> = info.types.iter().map(func_type).collect();
-        let type_ids = types.iter().map(|ty| engine.types().register(ty)).collect();
-        let data = info
-            .data
-            .iter()
-            .map(|segment| {
-                Arc::from(&bytes[segment.bytes.start as usize..segment.bytes.end as usize])
-            })
-            .collect();
-        let symbols = Arc::new(Symbols::new(&info, bytes));
-        let starts = image.funcs.iter().map(|func| func.start).collect();
+        let type_ids: Vec<TypeId> = types.iter().map(|ty| engine.types().register(ty)).collect();
+        let starts: Vec<u32> = image.funcs.iter().map(|func| func.start).collect();
+        let symbols = Arc::new(Symbols::default());
         let code = crate::code::publish(image, symbols.clone())?;
-        Ok(Module {
-            inner: Arc::new(ModuleInner {
-                engine: engine.clone(),
-                info,
-                code,
-                starts,
-                type_ids,
-                types,
-                data,
-                symbols,
-                report,
-            }),
-        })
+        let imported = info.imported_funcs() as usize;
+        let escapes = starts.iter().enumerate().filter_map(|(own, &start)| {
+            let index = info.escaped[imported + own];
+            let type_id = type_ids[info.funcs[imported + own] as usize].number();
+            let code = code.base() + u64::from(start);
+            (index != ModuleInfo::NONE).then_some(Escape { index, code, type_id })
+        });
+        let mut exports_by_name: Box<[u32]> = (0..info.exports.len() as u32).collect();
+        exports_by_name.sort_by_key(|&at| &*info.exports[at as usize].name);
+        let inner = Arc::new(ModuleInner {
+            id: NEXT.fetch_add(1, Ordering::Relaxed),
+            engine: engine.clone(),
+            escapes: escapes.collect(),
+            info,
+            wasm,
+            code,
+            type_ids,
+            types,
+            exports_by_name,
+            names: OnceLock::new(),
+            report,
+        });
+        let _ = symbols.0.set(Arc::downgrade(&inner));
+        Ok(Module { inner })
     }
 
     /// The engine it was compiled with.
@@ -194,7 +206,7 @@ impl Module {
 
     /// Its name, from its name section.
     pub fn name(&self) -> Option<&str> {
-        self.inner.symbols.module_name()
+        self.inner.names().table.module(&self.inner.wasm)
     }
 
     /// What compiling it did and cost.
@@ -202,30 +214,46 @@ impl Module {
         &self.inner.report
     }
 
-    pub(crate) fn from_inner(inner: Arc<ModuleInner>) -> Module {
-        Module { inner }
-    }
-
     pub(crate) fn inner(&self) -> &Arc<ModuleInner> {
         &self.inner
     }
 
+    /// True if both are handles on one module.
+    pub fn same(a: &Module, b: &Module) -> bool {
+        Arc::ptr_eq(&a.inner, &b.inner)
+    }
+
+    /// Its machine code.
+    pub fn text(&self) -> &[u8] {
+        self.inner.code.bytes()
+    }
+
+    /// What instances of it will need.
+    pub fn resources_required(&self) -> ResourcesRequired {
+        let info = &self.inner.info;
+        let imports = info.imports.iter();
+        let imported = imports.filter(|import| import.ty.kind() == ExternKind::Memory).count();
+        let memories = &info.memories[imported..];
+        let tables = &info.tables[info.counts().imported_tables as usize..];
+        ResourcesRequired {
+            num_memories: memories.len() as u32,
+            max_initial_memory_size: memories.iter().map(|ty| ty.min).max(),
+            num_tables: tables.len() as u32,
+            max_initial_table_size: tables.iter().map(|ty| ty.min).max(),
+        }
+    }
+
     /// What it imports, in order.
-    pub fn imports(&self) -> impl ExactSizeIterator<Item = ImportType<'_>> + '_ {
-        self.inner.info.imports.iter().map(|import| ImportType {
-            module: &import.module,
-            name: &import.name,
-            ty: match &import.ty {
-                EntityType::Func(ty) => ExternType::Func(self.inner.types[*ty as usize].clone()),
-                EntityType::Table(ty) => ExternType::Table(table_type(ty)),
-                EntityType::Memory(ty) => ExternType::Memory(memory_type(ty)),
-                EntityType::Global(ty) => ExternType::Global(global_type(ty)),
-            },
-        })
+    pub fn imports<'module>(
+        &'module self,
+    ) -> impl ExactSizeIterator<Item = ImportType<'module>> + 'module {
+        (0..self.inner.info.imports.len()).map(|index| self.inner.import(index))
     }
 
     /// What it exports, in order.
-    pub fn exports(&self) -> impl ExactSizeIterator<Item = ExportType<'_>> + '_ {
+    pub fn exports<'module>(
+        &'module self,
+    ) -> impl ExactSizeIterator<Item = ExportType<'module>> + 'module {
         self.inner.info.exports.iter().map(|export| ExportType {
             name: &export.name,
             ty: self.inner.export_type(export.kind, export.index),
@@ -234,12 +262,53 @@ impl Module {
 
     /// The type of the export called `name`.
     pub fn get_export(&self, name: &str) -> Option<ExternType> {
-        let export = self.inner.info.export(name)?;
+        let export = self.inner.export(name)?;
         Some(self.inner.export_type(export.kind, export.index))
+    }
+
+    /// The export called `name`, for looking it up in instances without its name.
+    pub fn get_export_index(&self, name: &str) -> Option<ModuleExport> {
+        let &Export { kind, index, .. } = self.inner.export(name)?;
+        Some(ModuleExport { module: self.inner.id, kind, index })
+    }
+}
+
+impl std::fmt::Debug for Module {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Module").field("name", &self.name()).finish_non_exhaustive()
     }
 }
 
 impl ModuleInner {
+    pub(crate) fn id(&self) -> u64 {
+        self.id
+    }
+
+    /// Import number `index`.
+    pub(crate) fn import(&self, index: usize) -> ImportType<'_> {
+        let import = &self.info.imports[index];
+        ImportType {
+            module: &import.module,
+            name: &import.name,
+            ty: match &import.ty {
+                EntityType::Func(ty) => ExternType::Func(self.types[*ty as usize].clone()),
+                EntityType::Table(ty) => ExternType::Table(table_type(ty)),
+                EntityType::Memory(ty) => ExternType::Memory(memory_type(ty)),
+                EntityType::Global(ty) => ExternType::Global(global_type(ty)),
+            },
+        }
+    }
+
+    /// The export called `name`. O(log exports).
+    pub(crate) fn export(&self, name: &str) -> Option<&Export> {
+        let exports = &self.info.exports;
+        let at = self
+            .exports_by_name
+            .binary_search_by_key(&name, |&at| &exports[at as usize].name)
+            .ok()?;
+        Some(&exports[self.exports_by_name[at] as usize])
+    }
+
     fn export_type(&self, kind: ExternKind, index: u32) -> ExternType {
         let index = index as usize;
         match kind {
@@ -250,6 +319,28 @@ impl ModuleInner {
             ExternKind::Memory => ExternType::Memory(memory_type(&self.info.memories[index])),
             ExternKind::Global => ExternType::Global(global_type(&self.info.globals[index])),
         }
+    }
+
+    fn names(&self) -> &Names {
+        self.names.get_or_init(|| {
+            let exports = self.info.exports.iter().zip(0..);
+            let mut exports: Vec<(u32, u32)> = exports
+                .filter(|(export, _)| export.kind == ExternKind::Func)
+                .map(|(export, number)| (export.index, number))
+                .collect();
+            exports.sort_unstable();
+            exports.dedup_by_key(|&mut (index, _)| index);
+            Names { table: self.info.names.decode(&self.wasm), exports }
+        })
+    }
+
+    /// The name of function `index`: from the name section, or of an export.
+    pub(crate) fn func_name(&self, index: u32) -> Option<&str> {
+        let names = self.names();
+        names.table.func(&self.wasm, index).or_else(|| {
+            let at = names.exports.binary_search_by_key(&index, |&(index, _)| index).ok()?;
+            Some(&*self.info.exports[names.exports[at].1 as usize].name)
+        })
     }
 }
 
@@ -273,7 +364,7 @@ fn ref_type(ty: Type) -> RefType {
 }
 
 fn func_type(sig: &runwell_ir::Signature) -> FuncType {
-    FuncType::new(
+    FuncType::of(
         sig.params.iter().map(|&ty| val_type(ty)),
         sig.results.iter().map(|&ty| val_type(ty)),
     )

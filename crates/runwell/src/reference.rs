@@ -29,6 +29,18 @@ impl<T> std::fmt::Debug for Rooted<T> {
 }
 
 /// Something of the host's that guests pass around and cannot look into.
+///
+/// ```
+/// use runwell::{Engine, ExternRef, Store};
+///
+/// # fn main() -> runwell::Result<()> {
+/// let mut store = Store::new(&Engine::default(), ());
+/// let name = ExternRef::new(&mut store, String::from("a name"))?;
+/// let data = name.data(&store)?.expect("only a converted integer has no data");
+/// assert_eq!(data.downcast_ref::<String>().unwrap(), "a name");
+/// # Ok(())
+/// # }
+/// ```
 pub struct ExternRef(());
 
 impl ExternRef {
@@ -59,6 +71,19 @@ impl Rooted<ExternRef> {
         let store = store.into();
         self.check(store.opaque())?;
         Ok(store.opaque().externs.get(self.handle))
+    }
+
+    /// What it refers to, for changing it.
+    ///
+    /// # Errors
+    /// When it belongs to another store.
+    pub fn data_mut<'a, D: 'static>(
+        &self,
+        store: impl Into<crate::StoreContextMut<'a, D>>,
+    ) -> Result<Option<&'a mut (dyn Any + Send + Sync)>> {
+        let store = store.into();
+        self.check(&store.0.opaque)?;
+        Ok(store.0.opaque.externs.get_mut(self.handle))
     }
 
     fn check(&self, store: &StoreOpaque) -> Result<()> {

@@ -63,6 +63,11 @@ impl TypeId {
     pub(crate) fn number(&self) -> u32 {
         self.number
     }
+
+    /// True if it is a number of this registry.
+    pub(crate) fn is_of(&self, registry: &TypeRegistry) -> bool {
+        Arc::ptr_eq(&self.registry.0, &registry.0)
+    }
 }
 
 impl Drop for TypeId {
@@ -89,8 +94,8 @@ mod tests {
     #[test]
     fn numbers_are_shared_and_recycled() {
         let registry = TypeRegistry::default();
-        let unary = FuncType::new([ValType::I32], []);
-        let nullary = FuncType::new([], []);
+        let unary = FuncType::of([ValType::I32], []);
+        let nullary = FuncType::of([], []);
         let a = registry.register(&unary);
         let b = registry.register(&unary);
         let c = registry.register(&nullary);
@@ -99,7 +104,7 @@ mod tests {
         let number = a.number();
         drop((a, b));
         assert!(registry.get(number).is_none());
-        assert_eq!(registry.register(&FuncType::new([], [ValType::I64])).number(), number);
+        assert_eq!(registry.register(&FuncType::of([], [ValType::I64])).number(), number);
         assert_eq!(registry.get(c.number()), Some(nullary));
     }
 }

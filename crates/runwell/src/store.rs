@@ -4,7 +4,7 @@ use crate::context::{StoreContext, StoreContextMut};
 use crate::engine::Engine;
 use crate::func::HostSlot;
 use crate::instance::InstanceState;
-use crate::limits::{Limiter, Question, ResourceLimiter};
+use crate::limits::{Kind, Limiter, Question, ResourceLimiter};
 use crate::types::{GlobalType, MemoryType, RefType, TableType};
 use crate::{Error, Result};
 use runwell_vm::{ExternRefs, GlobalCell, Owned, Payload, Runtime, RuntimeConfig};
@@ -28,6 +28,18 @@ impl StoreId {
 ///
 /// Everything that is made in a store lives as long as the store. A store belongs to one thread at a
 /// time and may move between threads between calls.
+///
+/// ```
+/// use runwell::{Engine, Store};
+///
+/// let mut store = Store::new(&Engine::default(), Vec::new());
+/// store.data_mut().push("the host's data");
+/// assert_eq!(store.into_data(), ["the host's data"]);
+/// ```
+///
+/// # Panics
+/// Functions, memories, tables, globals and instances are names within their store. Every method
+/// that is given one together with another store panics and says which kind of thing it was.
 pub struct Store<T: 'static> {
     inner: Box<StoreInner<T>>,
 }
@@ -97,7 +109,7 @@ impl<T: 'static> Store<T> {
         Store::try_new(engine, data).expect("there is address space for a stack")
     }
 
-    /// An empty store.
+    /// As [`Store::new`], with an error in place of a panic.
     ///
     /// # Errors
     /// When the operating system has no address space for the guest's stack.
@@ -166,6 +178,12 @@ impl<T: 'static> Store<T> {
     }
 }
 
+impl<T: std::fmt::Debug + 'static> std::fmt::Debug for Store<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Store").field("data", self.data()).finish_non_exhaustive()
+    }
+}
+
 impl<'a, T: 'static> From<StoreContextMut<'a, T>> for StoreContext<'a, T> {
     fn from(store: StoreContextMut<'a, T>) -> StoreContext<'a, T> {
         StoreContext(store.0)
@@ -187,16 +205,27 @@ impl StoreOpaque {
 
     /// Asks the limiter, which is not set while it runs.
     fn ask(&mut self, question: Question) -> Result<bool> {
+        if !self.limiter.is_set() {
+            return Ok(!matches!(question, Question::GrowFailed { .. }));
+        }
         let mut limiter = std::mem::take(&mut self.limiter);
         let answer = limiter.ask(self.this, question);
         self.limiter = limiter;
         answer
     }
 
+    /// Asks whether there may be one more instance.
+    pub(crate) fn may_instantiate(&mut self) -> Result<()> {
+        let count = self.instances.len();
+        self.ask(Question::Another { kind: Kind::Instance, count }).map(|_| ())
+    }
+
     pub(crate) fn add_memory(&mut self, ty: &MemoryType) -> Result<u32> {
+        ty.check()?;
+        self.ask(Question::Another { kind: Kind::Memory, count: self.memories.len() })?;
         let bytes = ty.minimum().saturating_mul(65536);
         let maximum = ty.maximum().map(|pages| pages.saturating_mul(65536));
-        if !self.ask(Question::memory(0, bytes, maximum))? {
+        if !self.ask(Question::growing(Kind::Memory, 0, bytes, maximum))? {
             return Err(Error::msg(format!(
                 "memory minimum size of {} pages exceeds memory limits",
                 ty.minimum()
@@ -213,14 +242,19 @@ impl StoreOpaque {
         let current = memory.len();
         let desired = current.saturating_add(delta.saturating_mul(65536));
         let maximum = memory.ty().max.map(|pages| pages.saturating_mul(65536));
-        if !self.ask(Question::memory(current, desired, maximum))? {
+        if !self.ask(Question::growing(Kind::Memory, current, desired, maximum))? {
             return Ok(None);
         }
-        Ok(self.memories[index as usize].grow(delta)?)
+        let old = self.memories[index as usize].grow(delta)?;
+        if old.is_none() {
+            self.ask(Question::GrowFailed { kind: Kind::Memory })?;
+        }
+        Ok(old)
     }
 
     pub(crate) fn add_table(&mut self, ty: &TableType, init: u64) -> Result<u32> {
-        if !self.ask(Question::table(0, ty.minimum(), ty.maximum()))? {
+        self.ask(Question::Another { kind: Kind::Table, count: self.tables.len() })?;
+        if !self.ask(Question::growing(Kind::Table, 0, ty.minimum(), ty.maximum()))? {
             return Err(Error::msg(format!(
                 "table minimum size of {} elements exceeds table limits",
                 ty.minimum()
@@ -228,17 +262,26 @@ impl StoreOpaque {
         }
         let raw = runwell_vm::TableType { min: ty.minimum(), max: ty.maximum(), is64: ty.is_64() };
         let table = runwell_vm::Table::new(raw, init, runwell_vm::table::DEFAULT_QUOTA_ELEMENTS)?;
-        self.tables.push(StoreTable { raw: Owned::new(table), element: ty.element() });
+        self.tables.push(StoreTable { raw: Owned::new(table), element: *ty.element() });
         Ok(self.tables.len() as u32 - 1)
     }
 
     pub(crate) fn grow_table(&mut self, index: u32, delta: u64, init: u64) -> Result<Option<u64>> {
         let table = &self.tables[index as usize].raw;
         let (current, maximum) = (table.len(), table.ty().max);
-        if !self.ask(Question::table(current, current.saturating_add(delta), maximum))? {
+        if !self.ask(Question::growing(
+            Kind::Table,
+            current,
+            current.saturating_add(delta),
+            maximum,
+        ))? {
             return Ok(None);
         }
-        Ok(self.tables[index as usize].raw.grow(delta, init))
+        let old = self.tables[index as usize].raw.grow(delta, init);
+        if old.is_none() {
+            self.ask(Question::GrowFailed { kind: Kind::Table })?;
+        }
+        Ok(old)
     }
 
     /// A global that the host makes.
@@ -275,7 +318,7 @@ impl runwell_vm::ResourceLimiter for GuestLimiter {
         desired: u64,
         maximum: Option<u64>,
     ) -> Result<bool, Payload> {
-        self.ask(Question::memory(current, desired, maximum))
+        self.ask(Question::growing(Kind::Memory, current, desired, maximum))
     }
 
     fn table_growing(
@@ -284,6 +327,14 @@ impl runwell_vm::ResourceLimiter for GuestLimiter {
         desired: u64,
         maximum: Option<u64>,
     ) -> Result<bool, Payload> {
-        self.ask(Question::table(current, desired, maximum))
+        self.ask(Question::growing(Kind::Table, current, desired, maximum))
+    }
+
+    fn memory_grow_failed(&mut self) -> Result<(), Payload> {
+        self.ask(Question::GrowFailed { kind: Kind::Memory }).map(|_| ())
+    }
+
+    fn table_grow_failed(&mut self) -> Result<(), Payload> {
+        self.ask(Question::GrowFailed { kind: Kind::Table }).map(|_| ())
     }
 }

@@ -7,6 +7,24 @@ use crate::value::Ref;
 use crate::{Error, Result, Trap};
 
 /// A table of a store.
+///
+/// ```
+/// use runwell::{Engine, Func, Ref, RefType, Store, Table, TableType};
+///
+/// # fn main() -> runwell::Result<()> {
+/// let mut store = Store::new(&Engine::default(), ());
+/// let ty = TableType::new(RefType::FUNCREF, 2, None);
+/// let table = Table::new(&mut store, ty, Ref::Func(None))?;
+/// let double = Func::wrap(&mut store, |x: i32| x * 2);
+/// table.set(&mut store, 1, double.into())?;
+/// assert!(table.get(&mut store, 0).unwrap().is_null());
+/// let found = table.get(&mut store, 1).unwrap();
+/// let double = found.unwrap_func().unwrap().typed::<i32, i32>(&store)?;
+/// assert_eq!(double.call(&mut store, 4)?, 8);
+/// assert!(table.get(&mut store, 2).is_none());
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
 pub struct Table {
     store: StoreId,
@@ -28,7 +46,7 @@ impl Table {
             return Err(Error::msg("a table's minimum exceeds its maximum"));
         }
         let mut store = store.as_context_mut();
-        let init = init.to_raw(ty.element(), store.opaque())?;
+        let init = init.to_raw(*ty.element(), store.opaque())?;
         let index = store.opaque().add_table(&ty, init)?;
         Ok(Table::from_index(store.opaque(), index))
     }

@@ -1,9 +1,30 @@
 //! Why guest code stopped, and where.
 
+use crate::context::AsContext;
+use crate::module::Module;
 use core::fmt;
 use runwell_abi::TrapCode;
 
 /// Why guest code stopped.
+///
+/// ```
+/// use runwell::{Engine, Instance, Module, Store, Trap};
+///
+/// # fn main() -> runwell::Result<()> {
+/// let engine = Engine::default();
+/// let module = Module::new(
+///     &engine,
+///     r#"(module (func (export "f") (param i32) (result i32)
+///         (i32.div_s (i32.const 1) (local.get 0))))"#,
+/// )?;
+/// let mut store = Store::new(&engine, ());
+/// let instance = Instance::new(&mut store, &module, &[])?;
+/// let f = instance.get_typed_func::<i32, i32>(&mut store, "f")?;
+/// let error = f.call(&mut store, 0).unwrap_err();
+/// assert_eq!(error.downcast_ref::<Trap>(), Some(&Trap::IntegerDivisionByZero));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Copy, Clone, PartialEq, Eq, Debug, Hash)]
 #[non_exhaustive]
 pub enum Trap {
@@ -73,7 +94,7 @@ impl Trap {
             Trap::StackOverflow => "call stack exhausted",
             Trap::NullReference => "null reference",
             Trap::OutOfFuel => "all fuel consumed by WebAssembly",
-            Trap::Interrupt => "interrupted",
+            Trap::Interrupt => "interrupt",
             Trap::HeapMisaligned => "unaligned atomic",
             Trap::CastFailure => "cast failure",
             Trap::ArrayOutOfBounds => "out of bounds array access",
@@ -90,9 +111,9 @@ impl fmt::Display for Trap {
 impl std::error::Error for Trap {}
 
 /// One guest frame of a backtrace.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct FrameInfo {
-    pub(crate) module_name: Option<String>,
+    pub(crate) module: Module,
     pub(crate) func_index: u32,
     pub(crate) func_name: Option<String>,
     pub(crate) module_offset: Option<usize>,
@@ -100,6 +121,11 @@ pub struct FrameInfo {
 }
 
 impl FrameInfo {
+    /// The module of the function.
+    pub fn module(&self) -> &Module {
+        &self.module
+    }
+
     /// Index of the function in its module.
     pub fn func_index(&self) -> u32 {
         self.func_index
@@ -107,7 +133,7 @@ impl FrameInfo {
 
     /// Name of the module, from its name section.
     pub fn module_name(&self) -> Option<&str> {
-        self.module_name.as_deref()
+        self.module.name()
     }
 
     /// Name of the function: from the name section, or of an export.
@@ -126,8 +152,40 @@ impl FrameInfo {
     }
 }
 
+impl fmt::Debug for FrameInfo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FrameInfo")
+            .field("module", &self.module_name())
+            .field("func_index", &self.func_index)
+            .field("func_name", &self.func_name)
+            .field("module_offset", &self.module_offset)
+            .finish_non_exhaustive()
+    }
+}
+
 /// The guest frames that were active, innermost first. Attached to errors that leave guest code;
 /// `error.downcast_ref::<WasmBacktrace>()` finds it.
+///
+/// ```
+/// use runwell::{Engine, Instance, Module, Store, WasmBacktrace};
+///
+/// # fn main() -> runwell::Result<()> {
+/// let engine = Engine::default();
+/// let module = Module::new(
+///     &engine,
+///     r#"(module $m (func $inner unreachable) (func (export "outer") call $inner))"#,
+/// )?;
+/// let mut store = Store::new(&engine, ());
+/// let instance = Instance::new(&mut store, &module, &[])?;
+/// let outer = instance.get_typed_func::<(), ()>(&mut store, "outer")?;
+/// let error = outer.call(&mut store, ()).unwrap_err();
+/// let frames = error.downcast_ref::<WasmBacktrace>().unwrap().frames();
+/// assert_eq!(frames[0].func_name(), Some("inner"));
+/// assert_eq!(frames[1].func_name(), Some("outer"));
+/// assert_eq!(frames[1].module().name(), Some("m"));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, Default)]
 pub struct WasmBacktrace {
     pub(crate) frames: Vec<FrameInfo>,
@@ -135,6 +193,13 @@ pub struct WasmBacktrace {
 }
 
 impl WasmBacktrace {
+    /// The frames of a store's guests that are active now; none when none is. Meant for host
+    /// functions.
+    pub fn capture(store: impl AsContext) -> WasmBacktrace {
+        let store = store.as_context();
+        crate::code::symbolize(&store.opaque().runtime.backtrace())
+    }
+
     /// The frames, innermost first.
     pub fn frames(&self) -> &[FrameInfo] {
         &self.frames

@@ -5,15 +5,15 @@ use crate::func::Func;
 use crate::reference::{ExternRef, Rooted};
 use crate::store::StoreOpaque;
 use crate::transfer::Transfer;
-use crate::types::{FuncType, ValType};
+use crate::types::{FuncType, HeapType, RefType, ValType};
 use crate::value::{V128, Val};
 use crate::{Error, Result};
 use std::marker::PhantomData;
 
 /// A Rust type that stands for a Wasm type.
 ///
-/// Implemented for `i32`, `u32`, `i64`, `u64`, `f32`, `f64`, [`V128`], `Option<Func>`, [`Func`] and
-/// `Option<Rooted<ExternRef>>`; not meant to be implemented elsewhere.
+/// Implemented for `i32`, `u32`, `i64`, `u64`, `f32`, `f64`, [`V128`], `Option<Func>`, [`Func`],
+/// `Option<Rooted<ExternRef>>` and `Rooted<ExternRef>`; not meant to be implemented elsewhere.
 pub trait WasmTy: Sized + Send + 'static {
     #[doc(hidden)]
     fn valtype() -> ValType;
@@ -82,6 +82,36 @@ impl WasmTy for Option<Rooted<ExternRef>> {
 
     unsafe fn from_raw(store: &StoreOpaque, raw: u128) -> Option<Rooted<ExternRef>> {
         Rooted::from_raw(store, raw as u64)
+    }
+}
+
+impl WasmTy for Func {
+    fn valtype() -> ValType {
+        ValType::Ref(RefType::new(false, HeapType::Func))
+    }
+
+    fn into_raw(self, store: &StoreOpaque) -> Result<u128> {
+        Some(self).into_raw(store)
+    }
+
+    unsafe fn from_raw(store: &StoreOpaque, raw: u128) -> Func {
+        // SAFETY: as demanded of the caller.
+        let func = unsafe { Func::from_raw(store, raw as u64) };
+        func.expect("a value of a type without null")
+    }
+}
+
+impl WasmTy for Rooted<ExternRef> {
+    fn valtype() -> ValType {
+        ValType::Ref(RefType::new(false, HeapType::Extern))
+    }
+
+    fn into_raw(self, store: &StoreOpaque) -> Result<u128> {
+        Some(self).into_raw(store)
+    }
+
+    unsafe fn from_raw(store: &StoreOpaque, raw: u128) -> Rooted<ExternRef> {
+        Rooted::from_raw(store, raw as u64).expect("a value of a type without null")
     }
 }
 
@@ -205,11 +235,47 @@ impl<R: WasmResults, E: Into<Error>> WasmRet for core::result::Result<R, E> {
     }
 }
 
+/// An error unless a function of type `ty` can be called with `P` and gives `R`.
+pub(crate) fn check_type<P: WasmParams, R: WasmResults>(ty: &FuncType) -> Result<()> {
+    let (params, results) = (P::valtypes(), R::valtypes());
+    let same_params = params.len() == ty.params().len()
+        && params.iter().zip(ty.params()).all(|(host, guest)| host.matches(&guest));
+    let same_results = results.len() == ty.results().len()
+        && results.iter().zip(ty.results()).all(|(host, guest)| guest.matches(host));
+    if same_params && same_results {
+        return Ok(());
+    }
+    let wanted = FuncType::of(params, results);
+    let what = if same_params { "results" } else { "parameters" };
+    Err(Error::msg(format!("expected {wanted}, found {ty}"))
+        .context(format!("type mismatch with {what}")))
+}
+
 pub(crate) fn func_type<P: WasmParams, R: WasmResults>() -> FuncType {
-    FuncType::new(P::valtypes(), R::valtypes())
+    FuncType::of(P::valtypes(), R::valtypes())
 }
 
 /// A function whose type has been checked once, for calls without boxing.
+///
+/// ```
+/// use runwell::{Engine, Instance, Module, Store, TypedFunc};
+///
+/// # fn main() -> runwell::Result<()> {
+/// let engine = Engine::default();
+/// let module = Module::new(
+///     &engine,
+///     r#"(module (func (export "divide") (param i64 i64) (result i64 i64)
+///         (i64.div_u (local.get 0) (local.get 1))
+///         (i64.rem_u (local.get 0) (local.get 1))))"#,
+/// )?;
+/// let mut store = Store::new(&engine, ());
+/// let instance = Instance::new(&mut store, &module, &[])?;
+/// let divide: TypedFunc<(u64, u64), (u64, u64)> = instance.get_typed_func(&mut store, "divide")?;
+/// assert_eq!(divide.call(&mut store, (17, 5))?, (3, 2));
+/// assert!(instance.get_typed_func::<i32, ()>(&mut store, "divide").is_err());
+/// # Ok(())
+/// # }
+/// ```
 pub struct TypedFunc<Params, Results> {
     func: Func,
     types: PhantomData<fn(Params) -> Results>,

@@ -1,7 +1,19 @@
 //! The types of values, functions and everything a module imports or exports.
 
+use crate::context::AsContextMut;
+use crate::engine::Engine;
+use crate::externs::Extern;
+use crate::func::Func;
+use crate::global::Global;
+use crate::memory::Memory;
+use crate::table::Table;
+use crate::value::{Ref, Val};
+use crate::{Error, Result};
 use core::fmt;
 use std::sync::Arc;
+
+/// Bytes of a page of a memory, as a power of two.
+const PAGE_SIZE_LOG2: u8 = 16;
 
 /// The type of a value.
 #[derive(Copy, Clone, PartialEq, Eq, Debug, Hash)]
@@ -26,14 +38,75 @@ impl ValType {
     /// `externref`.
     pub const EXTERNREF: ValType = ValType::Ref(RefType::EXTERNREF);
 
+    /// True for `i32`.
+    pub fn is_i32(&self) -> bool {
+        *self == ValType::I32
+    }
+
+    /// True for `i64`.
+    pub fn is_i64(&self) -> bool {
+        *self == ValType::I64
+    }
+
+    /// True for `f32`.
+    pub fn is_f32(&self) -> bool {
+        *self == ValType::F32
+    }
+
+    /// True for `f64`.
+    pub fn is_f64(&self) -> bool {
+        *self == ValType::F64
+    }
+
+    /// True for `v128`.
+    pub fn is_v128(&self) -> bool {
+        *self == ValType::V128
+    }
+
     /// True for references.
-    pub fn is_ref(self) -> bool {
+    pub fn is_ref(&self) -> bool {
         matches!(self, ValType::Ref(_))
     }
 
+    /// True for `funcref`.
+    pub fn is_funcref(&self) -> bool {
+        *self == ValType::FUNCREF
+    }
+
+    /// True for `externref`.
+    pub fn is_externref(&self) -> bool {
+        *self == ValType::EXTERNREF
+    }
+
     /// True for numbers.
-    pub fn is_num(self) -> bool {
+    pub fn is_num(&self) -> bool {
         matches!(self, ValType::I32 | ValType::I64 | ValType::F32 | ValType::F64)
+    }
+
+    /// The reference type, if it is one.
+    pub fn as_ref(&self) -> Option<&RefType> {
+        if let ValType::Ref(ty) = self { Some(ty) } else { None }
+    }
+
+    /// The reference type.
+    ///
+    /// # Panics
+    /// When it is of another kind.
+    pub fn unwrap_ref(&self) -> &RefType {
+        self.as_ref().unwrap_or_else(|| panic!("ValType::unwrap_ref on {self}"))
+    }
+
+    /// True if every value of this type is one of `other`.
+    pub fn matches(&self, other: &ValType) -> bool {
+        match (self, other) {
+            (ValType::Ref(a), ValType::Ref(b)) => a.matches(b),
+            (a, b) => a == b,
+        }
+    }
+
+    /// Zero, or null; `None` for references that are never null.
+    pub fn default_value(&self) -> Option<Val> {
+        Val::default_for_ty(self)
     }
 
     pub(crate) fn machine(self) -> runwell_abi::Type {
@@ -63,11 +136,38 @@ impl fmt::Display for ValType {
 
 /// What a reference refers to.
 #[derive(Copy, Clone, PartialEq, Eq, Debug, Hash)]
+#[non_exhaustive]
 pub enum HeapType {
     /// A function.
     Func,
     /// Something of the host's.
     Extern,
+}
+
+impl HeapType {
+    /// True for functions.
+    pub fn is_func(&self) -> bool {
+        *self == HeapType::Func
+    }
+
+    /// True for things of the host's.
+    pub fn is_extern(&self) -> bool {
+        *self == HeapType::Extern
+    }
+
+    /// True if everything of this type is of type `other`.
+    pub fn matches(&self, other: &HeapType) -> bool {
+        self == other
+    }
+}
+
+impl fmt::Display for HeapType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            HeapType::Func => "func",
+            HeapType::Extern => "extern",
+        })
+    }
 }
 
 /// The type of a reference.
@@ -84,18 +184,23 @@ impl RefType {
     pub const EXTERNREF: RefType = RefType { nullable: true, heap_type: HeapType::Extern };
 
     /// A reference type.
-    pub fn new(nullable: bool, heap_type: HeapType) -> RefType {
-        RefType { nullable, heap_type }
+    pub fn new(is_nullable: bool, heap_type: HeapType) -> RefType {
+        RefType { nullable: is_nullable, heap_type }
     }
 
     /// True if null is among its values.
-    pub fn is_nullable(self) -> bool {
+    pub fn is_nullable(&self) -> bool {
         self.nullable
     }
 
     /// What it refers to.
-    pub fn heap_type(self) -> HeapType {
-        self.heap_type
+    pub fn heap_type(&self) -> &HeapType {
+        &self.heap_type
+    }
+
+    /// True if every value of this type is one of `other`.
+    pub fn matches(&self, other: &RefType) -> bool {
+        self.heap_type == other.heap_type && (other.nullable || !self.nullable)
     }
 
     pub(crate) fn machine(self) -> runwell_abi::Type {
@@ -103,6 +208,12 @@ impl RefType {
             HeapType::Func => runwell_abi::Type::FuncRef,
             HeapType::Extern => runwell_abi::Type::AnyRef,
         }
+    }
+}
+
+impl From<RefType> for ValType {
+    fn from(ty: RefType) -> ValType {
+        ValType::Ref(ty)
     }
 }
 
@@ -126,8 +237,26 @@ pub struct FuncType {
 }
 
 impl FuncType {
-    /// A function type. Unlike in wasmtime, no engine is needed to make one.
+    /// A function type.
+    ///
+    /// ```
+    /// use runwell::{Engine, FuncType, ValType};
+    ///
+    /// let ty = FuncType::new(&Engine::default(), [ValType::I32, ValType::I64], [ValType::F32]);
+    /// assert_eq!(ty.to_string(), "(func (param i32 i64) (result f32))");
+    /// ```
+    ///
+    /// Function types are compared by their parts here, so the engine is not looked at; it is a
+    /// parameter because wasmtime's is.
     pub fn new(
+        _engine: &Engine,
+        params: impl IntoIterator<Item = ValType>,
+        results: impl IntoIterator<Item = ValType>,
+    ) -> FuncType {
+        FuncType::of(params, results)
+    }
+
+    pub(crate) fn of(
         params: impl IntoIterator<Item = ValType>,
         results: impl IntoIterator<Item = ValType>,
     ) -> FuncType {
@@ -155,6 +284,12 @@ impl FuncType {
     /// Result number `index`.
     pub fn result(&self, index: usize) -> Option<ValType> {
         self.types[self.params..].get(index).copied()
+    }
+
+    /// True if a function of this type can stand for one of type `other`. Without subtypes of
+    /// functions that is equality.
+    pub fn matches(&self, other: &FuncType) -> bool {
+        self == other
     }
 }
 
@@ -189,6 +324,18 @@ pub enum Mutability {
     Const,
     /// It can.
     Var,
+}
+
+impl Mutability {
+    /// True if it cannot be set.
+    pub fn is_const(&self) -> bool {
+        *self == Mutability::Const
+    }
+
+    /// True if it can be set.
+    pub fn is_var(&self) -> bool {
+        *self == Mutability::Var
+    }
 }
 
 /// The type of a global.
@@ -259,8 +406,8 @@ impl TableType {
     }
 
     /// The type of its elements.
-    pub fn element(&self) -> RefType {
-        self.element
+    pub fn element(&self) -> &RefType {
+        &self.element
     }
 
     /// Elements it has at least.
@@ -328,9 +475,113 @@ impl MemoryType {
         self.memory64
     }
 
+    /// What describes a memory type step by step.
+    pub fn builder() -> MemoryTypeBuilder {
+        MemoryTypeBuilder::new()
+    }
+
+    /// True if several threads may use it, which is not supported yet.
+    pub fn is_shared(&self) -> bool {
+        false
+    }
+
     /// Bytes of a page.
     pub fn page_size(&self) -> u64 {
-        65536
+        1 << PAGE_SIZE_LOG2
+    }
+
+    /// Bytes of a page, as a power of two.
+    pub fn page_size_log2(&self) -> u8 {
+        PAGE_SIZE_LOG2
+    }
+}
+
+/// Makes a [`MemoryType`] step by step.
+///
+/// ```
+/// use runwell::MemoryType;
+///
+/// # fn main() -> runwell::Result<()> {
+/// let ty = MemoryType::builder().memory64(true).min(1).max(Some(1 << 20)).build()?;
+/// assert!(ty.is_64());
+/// assert!(MemoryType::builder().min(2).max(Some(1)).build().is_err());
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct MemoryTypeBuilder {
+    minimum: u64,
+    maximum: Option<u64>,
+    memory64: bool,
+    shared: bool,
+    page_size_log2: Option<u8>,
+}
+
+impl MemoryTypeBuilder {
+    /// An empty memory with 32-bit addresses and no maximum.
+    pub fn new() -> MemoryTypeBuilder {
+        MemoryTypeBuilder::default()
+    }
+
+    /// Pages it has at least.
+    pub fn min(&mut self, minimum: u64) -> &mut MemoryTypeBuilder {
+        self.minimum = minimum;
+        self
+    }
+
+    /// Pages it has at most.
+    pub fn max(&mut self, maximum: Option<u64>) -> &mut MemoryTypeBuilder {
+        self.maximum = maximum;
+        self
+    }
+
+    /// Whether its addresses are 64 bits wide.
+    pub fn memory64(&mut self, memory64: bool) -> &mut MemoryTypeBuilder {
+        self.memory64 = memory64;
+        self
+    }
+
+    /// Whether several threads may use it.
+    pub fn shared(&mut self, shared: bool) -> &mut MemoryTypeBuilder {
+        self.shared = shared;
+        self
+    }
+
+    /// Bytes of a page, as a power of two.
+    pub fn page_size_log2(&mut self, page_size_log2: u8) -> &mut MemoryTypeBuilder {
+        self.page_size_log2 = Some(page_size_log2);
+        self
+    }
+
+    /// The type.
+    ///
+    /// # Errors
+    /// When the minimum exceeds the maximum, either exceeds what addresses of that width reach, the
+    /// memory is to be shared or its pages are not 64 KiB long.
+    pub fn build(&self) -> Result<MemoryType> {
+        if self.shared {
+            return Err(Error::msg("shared memories are not supported yet"));
+        }
+        if self.page_size_log2.is_some_and(|log2| log2 != PAGE_SIZE_LOG2) {
+            return Err(Error::msg("pages of other sizes than 64 KiB are not supported yet"));
+        }
+        let ty = MemoryType::raw(self.minimum, self.maximum, self.memory64);
+        ty.check()?;
+        Ok(ty)
+    }
+}
+
+impl MemoryType {
+    /// An error unless the limits are in order and in reach of the addresses.
+    pub(crate) fn check(&self) -> Result<()> {
+        if self.maximum.is_some_and(|maximum| maximum < self.minimum) {
+            return Err(Error::msg("a memory's minimum exceeds its maximum"));
+        }
+        let most = if self.memory64 { 1 << 48 } else { 1 << 16 };
+        if self.maximum.unwrap_or(self.minimum) > most {
+            return Err(Error::msg(format!("a memory of this type has at most {most} pages")));
+        }
+        Ok(())
     }
 }
 
@@ -347,6 +598,7 @@ impl fmt::Display for MemoryType {
 
 /// The type of something a module imports or exports.
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
 pub enum ExternType {
     /// A function.
     Func(FuncType),
@@ -364,9 +616,25 @@ impl ExternType {
         if let ExternType::Func(ty) = self { Some(ty) } else { None }
     }
 
+    /// The function type.
+    ///
+    /// # Panics
+    /// When it is of another kind.
+    pub fn unwrap_func(&self) -> &FuncType {
+        self.func().unwrap_or_else(|| panic!("ExternType::unwrap_func on {self}"))
+    }
+
     /// The global type, if it is one.
     pub fn global(&self) -> Option<&GlobalType> {
         if let ExternType::Global(ty) = self { Some(ty) } else { None }
+    }
+
+    /// The global type.
+    ///
+    /// # Panics
+    /// When it is of another kind.
+    pub fn unwrap_global(&self) -> &GlobalType {
+        self.global().unwrap_or_else(|| panic!("ExternType::unwrap_global on {self}"))
     }
 
     /// The table type, if it is one.
@@ -374,9 +642,59 @@ impl ExternType {
         if let ExternType::Table(ty) = self { Some(ty) } else { None }
     }
 
+    /// The table type.
+    ///
+    /// # Panics
+    /// When it is of another kind.
+    pub fn unwrap_table(&self) -> &TableType {
+        self.table().unwrap_or_else(|| panic!("ExternType::unwrap_table on {self}"))
+    }
+
     /// The memory type, if it is one.
     pub fn memory(&self) -> Option<&MemoryType> {
         if let ExternType::Memory(ty) = self { Some(ty) } else { None }
+    }
+
+    /// The memory type.
+    ///
+    /// # Panics
+    /// When it is of another kind.
+    pub fn unwrap_memory(&self) -> &MemoryType {
+        self.memory().unwrap_or_else(|| panic!("ExternType::unwrap_memory on {self}"))
+    }
+}
+
+impl ExternType {
+    /// Something of this type: an empty memory or table of the least size, a global of zero or
+    /// null, a function that gives zeros and nulls.
+    ///
+    /// # Errors
+    /// When the type has no such value, or a memory or table cannot be had.
+    pub fn default_value(&self, mut store: impl AsContextMut) -> Result<Extern> {
+        let value = |ty: &ValType| {
+            ty.default_value().ok_or_else(|| Error::msg(format!("a {ty} has no default value")))
+        };
+        Ok(match self {
+            ExternType::Func(ty) => {
+                let zeros: Vec<Val> =
+                    ty.results().map(|ty| value(&ty)).collect::<Result<Vec<Val>>>()?;
+                let func = Func::new(&mut store, ty.clone(), move |_, _, results| {
+                    results.copy_from_slice(&zeros);
+                    Ok(())
+                });
+                Extern::Func(func)
+            }
+            ExternType::Global(ty) => {
+                let zero = value(ty.content())?;
+                Extern::Global(Global::new(&mut store, ty.clone(), zero)?)
+            }
+            ExternType::Table(ty) => {
+                let null = value(&ValType::Ref(*ty.element()))?.ref_();
+                let null = null.unwrap_or_else(|| Ref::null(ty.element().heap_type()));
+                Extern::Table(Table::new(&mut store, ty.clone(), null)?)
+            }
+            ExternType::Memory(ty) => Extern::Memory(Memory::new(&mut store, ty.clone())?),
+        })
     }
 }
 

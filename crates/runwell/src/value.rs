@@ -1,5 +1,6 @@
 //! Values as the host sees them.
 
+use crate::context::AsContext;
 use crate::func::Func;
 use crate::reference::{ExternRef, Rooted};
 use crate::store::StoreOpaque;
@@ -56,8 +57,16 @@ pub enum Val {
 }
 
 impl Val {
-    /// Zero, or null, of type `ty`.
-    pub fn default_for_ty(ty: ValType) -> Val {
+    /// Zero, or null, of type `ty`; `None` for references that are never null.
+    pub fn default_for_ty(ty: &ValType) -> Option<Val> {
+        match ty {
+            ValType::Ref(ty) if !ty.is_nullable() => None,
+            ty => Some(Val::zero(*ty)),
+        }
+    }
+
+    /// The value whose bits are all zero.
+    pub(crate) fn zero(ty: ValType) -> Val {
         match ty {
             ValType::I32 => Val::I32(0),
             ValType::I64 => Val::I64(0),
@@ -69,15 +78,43 @@ impl Val {
     }
 
     /// The null reference.
-    pub fn null_ref(heap_type: HeapType) -> Val {
+    pub fn null_ref(heap_type: &HeapType) -> Val {
         match heap_type {
             HeapType::Func => Val::FuncRef(None),
             HeapType::Extern => Val::ExternRef(None),
         }
     }
 
-    /// Its type.
-    pub fn ty(&self) -> ValType {
+    /// The null reference to a function.
+    pub const fn null_func_ref() -> Val {
+        Val::FuncRef(None)
+    }
+
+    /// The null reference to something of the host's.
+    pub const fn null_extern_ref() -> Val {
+        Val::ExternRef(None)
+    }
+
+    /// Its type: `funcref` or `externref` for references, null or not.
+    ///
+    /// # Errors
+    /// When it is a reference of another store.
+    pub fn ty(&self, store: impl AsContext) -> Result<ValType> {
+        self.to_raw(store.as_context().opaque())?;
+        Ok(self.kind())
+    }
+
+    /// True if it may be used where a `ty` is wanted.
+    ///
+    /// # Errors
+    /// When it is a reference of another store.
+    pub fn matches_ty(&self, store: impl AsContext, ty: &ValType) -> Result<bool> {
+        self.to_raw(store.as_context().opaque())?;
+        Ok(self.matches(*ty))
+    }
+
+    /// Its type as far as the value alone says.
+    pub(crate) fn kind(&self) -> ValType {
         match self {
             Val::I32(_) => ValType::I32,
             Val::I64(_) => ValType::I64,
@@ -93,12 +130,12 @@ impl Val {
     pub(crate) fn matches(&self, ty: ValType) -> bool {
         match (self, ty) {
             (Val::FuncRef(f), ValType::Ref(r)) => {
-                r.heap_type() == HeapType::Func && (f.is_some() || r.is_nullable())
+                r.heap_type().is_func() && (f.is_some() || r.is_nullable())
             }
             (Val::ExternRef(e), ValType::Ref(r)) => {
-                r.heap_type() == HeapType::Extern && (e.is_some() || r.is_nullable())
+                r.heap_type().is_extern() && (e.is_some() || r.is_nullable())
             }
-            _ => self.ty() == ty,
+            _ => self.kind() == ty,
         }
     }
 
@@ -160,7 +197,7 @@ impl Val {
     /// # Panics
     /// When it is of another type.
     pub fn unwrap_i32(&self) -> i32 {
-        self.i32().unwrap_or_else(|| panic!("expected an i32, found {}", self.ty()))
+        self.i32().unwrap_or_else(|| panic!("expected an i32, found {}", self.kind()))
     }
 
     /// The `i64`.
@@ -168,7 +205,7 @@ impl Val {
     /// # Panics
     /// When it is of another type.
     pub fn unwrap_i64(&self) -> i64 {
-        self.i64().unwrap_or_else(|| panic!("expected an i64, found {}", self.ty()))
+        self.i64().unwrap_or_else(|| panic!("expected an i64, found {}", self.kind()))
     }
 
     /// The `f32`.
@@ -176,7 +213,7 @@ impl Val {
     /// # Panics
     /// When it is of another type.
     pub fn unwrap_f32(&self) -> f32 {
-        self.f32().unwrap_or_else(|| panic!("expected an f32, found {}", self.ty()))
+        self.f32().unwrap_or_else(|| panic!("expected an f32, found {}", self.kind()))
     }
 
     /// The `f64`.
@@ -184,7 +221,55 @@ impl Val {
     /// # Panics
     /// When it is of another type.
     pub fn unwrap_f64(&self) -> f64 {
-        self.f64().unwrap_or_else(|| panic!("expected an f64, found {}", self.ty()))
+        self.f64().unwrap_or_else(|| panic!("expected an f64, found {}", self.kind()))
+    }
+
+    /// The vector, if it is one.
+    pub fn v128(&self) -> Option<V128> {
+        if let Val::V128(v) = self { Some(*v) } else { None }
+    }
+
+    /// The vector.
+    ///
+    /// # Panics
+    /// When it is of another type.
+    pub fn unwrap_v128(&self) -> V128 {
+        self.v128().unwrap_or_else(|| panic!("expected a v128, found {}", self.kind()))
+    }
+
+    /// The reference, if it is one.
+    pub fn ref_(self) -> Option<Ref> {
+        match self {
+            Val::FuncRef(func) => Some(Ref::Func(func)),
+            Val::ExternRef(r) => Some(Ref::Extern(r)),
+            _ => None,
+        }
+    }
+
+    /// The function reference, if it is one: `Some(None)` is null.
+    pub fn funcref(&self) -> Option<Option<&Func>> {
+        if let Val::FuncRef(func) = self { Some(func.as_ref()) } else { None }
+    }
+
+    /// The function referred to, `None` when null.
+    ///
+    /// # Panics
+    /// When it is of another type.
+    pub fn unwrap_funcref(&self) -> Option<&Func> {
+        self.funcref().unwrap_or_else(|| panic!("expected a funcref, found {}", self.kind()))
+    }
+
+    /// The external reference, if it is one: `Some(None)` is null.
+    pub fn externref(&self) -> Option<Option<&Rooted<ExternRef>>> {
+        if let Val::ExternRef(r) = self { Some(r.as_ref()) } else { None }
+    }
+
+    /// The external reference, `None` when null.
+    ///
+    /// # Panics
+    /// When it is of another type.
+    pub fn unwrap_externref(&self) -> Option<&Rooted<ExternRef>> {
+        self.externref().unwrap_or_else(|| panic!("expected an externref, found {}", self.kind()))
     }
 }
 
@@ -206,6 +291,9 @@ from_number! {
     f32, F32, v => v.to_bits();
     f64, F64, v => v.to_bits();
     V128, V128, v => v;
+    u128, V128, v => V128(v);
+    Rooted<ExternRef>, ExternRef, v => Some(v);
+    Option<Rooted<ExternRef>>, ExternRef, v => v;
     Func, FuncRef, v => Some(v);
     Option<Func>, FuncRef, v => v;
 }
@@ -220,15 +308,84 @@ pub enum Ref {
 }
 
 impl Ref {
+    /// The null reference.
+    pub fn null(heap_type: &HeapType) -> Ref {
+        match heap_type {
+            HeapType::Func => Ref::Func(None),
+            HeapType::Extern => Ref::Extern(None),
+        }
+    }
+
     /// True if it is null.
     pub fn is_null(&self) -> bool {
         matches!(self, Ref::Func(None) | Ref::Extern(None))
     }
 
+    /// True if it is not null.
+    pub fn is_non_null(&self) -> bool {
+        !self.is_null()
+    }
+
+    /// True for references to functions.
+    pub fn is_func(&self) -> bool {
+        matches!(self, Ref::Func(_))
+    }
+
+    /// True for references to things of the host's.
+    pub fn is_extern(&self) -> bool {
+        matches!(self, Ref::Extern(_))
+    }
+
+    /// The function reference, if it is one: `Some(None)` is null.
+    pub fn as_func(&self) -> Option<Option<&Func>> {
+        if let Ref::Func(func) = self { Some(func.as_ref()) } else { None }
+    }
+
+    /// The function referred to, `None` when null.
+    ///
+    /// # Panics
+    /// When it refers to something of the host's.
+    pub fn unwrap_func(&self) -> Option<&Func> {
+        self.as_func().expect("Ref::unwrap_func on a reference to a function")
+    }
+
+    /// The external reference, if it is one: `Some(None)` is null.
+    pub fn as_extern(&self) -> Option<Option<&Rooted<ExternRef>>> {
+        if let Ref::Extern(r) = self { Some(r.as_ref()) } else { None }
+    }
+
+    /// The external reference, `None` when null.
+    ///
+    /// # Panics
+    /// When it refers to a function.
+    pub fn unwrap_extern(&self) -> Option<&Rooted<ExternRef>> {
+        self.as_extern().expect("Ref::unwrap_extern on a reference to something of the host's")
+    }
+
+    /// Its type.
+    ///
+    /// # Errors
+    /// When it belongs to another store.
+    pub fn ty(&self, store: impl AsContext) -> Result<RefType> {
+        Val::from(*self).to_raw(store.as_context().opaque())?;
+        Ok(match self {
+            Ref::Func(func) => RefType::new(func.is_none(), HeapType::Func),
+            Ref::Extern(r) => RefType::new(r.is_none(), HeapType::Extern),
+        })
+    }
+
+    /// True if it may be used where a `ty` is wanted.
+    ///
+    /// # Errors
+    /// When it belongs to another store.
+    pub fn matches_ty(&self, store: impl AsContext, ty: &RefType) -> Result<bool> {
+        Val::from(*self).matches_ty(store, &ValType::Ref(*ty))
+    }
+
     pub(crate) fn to_raw(self, ty: RefType, store: &StoreOpaque) -> Result<u64> {
         let val = Val::from(self);
         if !val.matches(ValType::Ref(ty)) {
-            return Err(Error::msg(format!("expected a {ty}, found a {}", val.ty())));
+            return Err(Error::msg(format!("expected a {ty}, found a {}", val.kind())));
         }
         Ok(val.to_raw(store)? as u64)
     }
@@ -257,5 +414,23 @@ impl From<Ref> for Val {
 impl From<Func> for Ref {
     fn from(func: Func) -> Ref {
         Ref::Func(Some(func))
+    }
+}
+
+impl From<Option<Func>> for Ref {
+    fn from(func: Option<Func>) -> Ref {
+        Ref::Func(func)
+    }
+}
+
+impl From<Rooted<ExternRef>> for Ref {
+    fn from(r: Rooted<ExternRef>) -> Ref {
+        Ref::Extern(Some(r))
+    }
+}
+
+impl From<Option<Rooted<ExternRef>>> for Ref {
+    fn from(r: Option<Rooted<ExternRef>>) -> Ref {
+        Ref::Extern(r)
     }
 }

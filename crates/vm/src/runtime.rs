@@ -63,6 +63,22 @@ pub trait ResourceLimiter: Send {
         desired: u64,
         maximum: Option<u64>,
     ) -> Result<bool, Payload>;
+
+    /// Is told that a memory could not do what was allowed.
+    ///
+    /// # Errors
+    /// An error ends the guest's call with it.
+    fn memory_grow_failed(&mut self) -> Result<(), Payload> {
+        Ok(())
+    }
+
+    /// Is told that a table could not do what was allowed.
+    ///
+    /// # Errors
+    /// An error ends the guest's call with it.
+    fn table_grow_failed(&mut self) -> Result<(), Payload> {
+        Ok(())
+    }
 }
 
 /// Who is asked before something grows.
@@ -245,7 +261,11 @@ impl Runtime {
         if !self.ask(|limiter| limiter.memory_growing(memory.len(), desired, maximum))? {
             return Ok(None);
         }
-        memory.grow(delta).map_err(|error| Box::new(error) as Payload)
+        let old = memory.grow(delta).map_err(|error| Box::new(error) as Payload)?;
+        if old.is_none() {
+            self.ask(|limiter| limiter.memory_grow_failed().map(|()| true))?;
+        }
+        Ok(old)
     }
 
     /// Grows a table of this store by `delta` elements `init` as `table.grow` does: the old size,
@@ -259,6 +279,10 @@ impl Runtime {
         if !self.ask(|limiter| limiter.table_growing(table.len(), desired, maximum))? {
             return Ok(None);
         }
-        Ok(table.grow(delta, init))
+        let old = table.grow(delta, init);
+        if old.is_none() {
+            self.ask(|limiter| limiter.table_grow_failed().map(|()| true))?;
+        }
+        Ok(old)
     }
 }

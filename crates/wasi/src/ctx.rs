@@ -244,6 +244,13 @@ impl WasiCtxBuilder {
     }
 }
 
+impl WasiCtxBuilder {
+    /// As [`WasiCtxBuilder::build`], by the name that `wasmtime-wasi` has for it.
+    pub fn build_p1(&mut self) -> WasiCtx {
+        self.build()
+    }
+}
+
 impl std::fmt::Debug for WasiCtxBuilder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("WasiCtxBuilder").field("clock", &self.clock).finish_non_exhaustive()

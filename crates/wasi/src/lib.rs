@@ -71,6 +71,20 @@ pub use random::DEFAULT_SEED;
 pub use stream::{MemoryInputPipe, MemoryOutputPipe};
 pub use table::MAX_DESCRIPTORS;
 
+/// Preview 1 under the names of the crate `wasmtime-wasi`.
+pub mod p1 {
+    pub use crate::WasiCtx as WasiP1Ctx;
+    pub use crate::add_to_linker as add_to_linker_sync;
+}
+
+/// Streams in memory under the names of the crate `wasmtime-wasi`.
+pub mod p2 {
+    /// Streams in memory.
+    pub mod pipe {
+        pub use crate::{MemoryInputPipe, MemoryOutputPipe};
+    }
+}
+
 /// The functions themselves, by their names in the specification.
 pub mod preview1 {
     pub use crate::args::{

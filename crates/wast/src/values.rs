@@ -1,6 +1,6 @@
 //! Script values against the engine's.
 
-use runwell::{ExternRef, Store, Val, ValType};
+use runwell::{ExternRef, Store, Val};
 use wast::core::{AbstractHeapType, HeapType, NanPattern, WastArgCore, WastRetCore};
 use wast::{WastArg, WastRet};
 
@@ -99,9 +99,8 @@ pub(crate) fn show(val: &Val) -> String {
         Val::F32(bits) => format!("f32 {} ({bits:#010x})", f32::from_bits(*bits)),
         Val::F64(bits) => format!("f64 {} ({bits:#018x})", f64::from_bits(*bits)),
         Val::FuncRef(None) | Val::ExternRef(None) => "null".to_string(),
-        other => match other.ty() {
-            ValType::V128 => format!("{other:?}"),
-            ty => format!("a non-null {ty}"),
-        },
+        Val::FuncRef(Some(_)) => "a non-null funcref".to_string(),
+        Val::ExternRef(Some(_)) => "a non-null externref".to_string(),
+        Val::V128(bits) => format!("{bits:?}"),
     }
 }
