@@ -13,6 +13,7 @@ pub mod options;
 pub mod pipeline;
 pub mod report;
 pub mod schedule;
+pub mod serialize;
 
 pub use error::Error;
 pub use image::{FuncRange, Image};
@@ -22,3 +23,4 @@ pub use pipeline::{CompiledModule, compile, validate};
 pub use report::{PassReport, Report};
 pub use runwell_abi::Target;
 pub use runwell_wasm::ModuleInfo;
+pub use serialize::{ImageError, Key};

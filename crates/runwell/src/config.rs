@@ -1,6 +1,8 @@
 //! What can be chosen about an engine.
 
+use crate::key::Key;
 use runwell_abi::Schedule;
+use std::fmt;
 use std::num::NonZeroUsize;
 
 /// What can be chosen about an engine.
@@ -13,7 +15,7 @@ use std::num::NonZeroUsize;
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Config {
     pub(crate) max_wasm_stack: usize,
     pub(crate) jobs: usize,
@@ -22,6 +24,22 @@ pub struct Config {
     pub(crate) backtrace_frames: usize,
     pub(crate) timing: bool,
     pub(crate) schedule: Option<Schedule>,
+    pub(crate) image_key: Option<Key>,
+}
+
+impl fmt::Debug for Config {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Without the key, since logs are read by many.
+        f.debug_struct("Config")
+            .field("max_wasm_stack", &self.max_wasm_stack)
+            .field("jobs", &self.jobs)
+            .field("verify", &self.verify)
+            .field("guarded_memories", &self.guarded_memories)
+            .field("backtrace_frames", &self.backtrace_frames)
+            .field("timing", &self.timing)
+            .field("schedule", &self.schedule)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Default for Config {
@@ -41,6 +59,7 @@ impl Config {
             backtrace_frames: 64,
             timing: false,
             schedule: None,
+            image_key: None,
         }
     }
 
@@ -93,6 +112,17 @@ impl Config {
     /// Meter guest code by this schedule.
     pub fn fuel_schedule(&mut self, schedule: Schedule) -> &mut Config {
         self.schedule = Some(schedule);
+        self
+    }
+
+    /// The key of compiled modules: [`crate::Module::serialize`] marks them with it, and
+    /// [`crate::Module::deserialize`] takes those that are marked with it.
+    ///
+    /// Machine code cannot be checked for being harmless, so keep the key as you would keep the
+    /// right to run programs: whoever has it can make images that do anything. Without this, each
+    /// user has a key of their own, in a file that only they can read.
+    pub fn image_key(&mut self, key: [u8; 32]) -> &mut Config {
+        self.image_key = Some(key);
         self
     }
 

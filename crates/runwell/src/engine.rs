@@ -1,10 +1,14 @@
 //! The engine: options, and what all modules compiled with them share.
 
 use crate::config::Config;
+use crate::key::Key;
 use crate::registry::TypeRegistry;
 use crate::{Error, Result};
 use runwell_abi::Target;
-use std::sync::{Arc, Weak};
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+use std::sync::{Arc, OnceLock, Weak};
 
 /// The options of compilation and execution, and what all modules compiled with them share.
 ///
@@ -29,6 +33,7 @@ struct EngineInner {
     config: Config,
     types: TypeRegistry,
     target: Target,
+    key: OnceLock<Key>,
 }
 
 impl Default for Engine {
@@ -55,6 +60,7 @@ impl Engine {
                 config: config.clone(),
                 types: TypeRegistry::default(),
                 target,
+                key: OnceLock::new(),
             }),
         })
     }
@@ -67,6 +73,45 @@ impl Engine {
     /// True if both are handles on one engine.
     pub fn same(a: &Engine, b: &Engine) -> bool {
         Arc::ptr_eq(&a.inner, &b.inner)
+    }
+
+    /// Compiles a module in the binary or the text form for [`crate::Module::deserialize`].
+    ///
+    /// # Errors
+    /// As for [`crate::Module::new`] and [`crate::Module::serialize`].
+    pub fn precompile_module(&self, bytes: &[u8]) -> Result<Vec<u8>> {
+        let wasm = crate::module::binary(bytes, None)?;
+        let options = self.compile_options();
+        let compiled = runwell_compiler::compile(&wasm, &options)?;
+        let key = self.image_key()?;
+        Ok(runwell_compiler::serialize::serialize(&wasm, &compiled.image, &options, &key))
+    }
+
+    /// Whether bytes look like a compiled module. It may still be damaged or of another version.
+    pub fn detect_precompiled(bytes: &[u8]) -> Option<Precompiled> {
+        runwell_compiler::serialize::is_image(bytes).then_some(Precompiled::Module)
+    }
+
+    /// Whether the content of a file looks like a compiled module.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn detect_precompiled_file(path: impl AsRef<Path>) -> Result<Option<Precompiled>> {
+        let mut start = Vec::new();
+        File::open(path)?.take(64).read_to_end(&mut start)?;
+        Ok(Engine::detect_precompiled(&start))
+    }
+
+    /// The key of compiled modules.
+    pub(crate) fn image_key(&self) -> Result<Key> {
+        if let Some(key) = self.inner.config.image_key {
+            return Ok(key);
+        }
+        if let Some(key) = self.inner.key.get() {
+            return Ok(*key);
+        }
+        let key = crate::key::of_user()?;
+        Ok(*self.inner.key.get_or_init(|| key))
     }
 
     /// A handle that does not keep the engine alive.
@@ -89,6 +134,14 @@ impl Engine {
             schedule: config.schedule,
         }
     }
+}
+
+/// What kind of compiled thing bytes are.
+#[derive(Copy, Clone, PartialEq, Eq, Debug, Hash)]
+#[non_exhaustive]
+pub enum Precompiled {
+    /// A module.
+    Module,
 }
 
 /// A handle on an engine that does not keep it alive.

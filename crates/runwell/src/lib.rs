@@ -38,10 +38,12 @@ mod fuel;
 mod func;
 mod global;
 mod instance;
+mod key;
 mod limits;
 mod linker;
 mod memory;
 mod module;
+mod precompiled;
 mod reference;
 mod registry;
 mod store;
@@ -57,7 +59,7 @@ pub use anyhow::{
 };
 pub use config::Config;
 pub use context::{AsContext, AsContextMut, StoreContext, StoreContextMut};
-pub use engine::{Engine, EngineWeak};
+pub use engine::{Engine, EngineWeak, Precompiled};
 pub use externs::{Export, Extern};
 pub use fuel::{
     FreeLoop, OperatorClass, ResumableCall, SCHEDULE_VERSION, Schedule, Suspend, SuspendedCall,
@@ -70,7 +72,7 @@ pub use linker::{Linker, UnknownImportError};
 pub use memory::{Memory, MemoryAccessError};
 pub use module::{Module, ModuleExport, ResourcesRequired};
 pub use reference::{ExternRef, Rooted};
-pub use runwell_compiler::{Error as CompileError, PassReport, Report};
+pub use runwell_compiler::{Error as CompileError, ImageError, PassReport, Report};
 pub use store::Store;
 pub use table::Table;
 pub use trap::{FrameInfo, Trap, WasmBacktrace};
