@@ -36,7 +36,8 @@ use crate::options::Options;
 use crate::pipeline::CompiledModule;
 use crate::report::Report;
 use core::fmt;
-use runwell_abi::{OperatorClass, TrapCode};
+use runwell_abi::TrapCode;
+use runwell_abi::fuel::OperatorClass;
 use runwell_wasm::{Limits, ModuleInfo, Parsed};
 use std::time::Instant;
 

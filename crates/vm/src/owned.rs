@@ -19,7 +19,12 @@ unsafe impl<T: ?Sized + Sync> Sync for Owned<T> {}
 impl<T> Owned<T> {
     /// Moves `value` to the heap, where it stays.
     pub fn new(value: T) -> Owned<T> {
-        Owned(NonNull::from(Box::leak(Box::new(value))))
+        Owned::from_box(Box::new(value))
+    }
+
+    /// Takes over a box.
+    pub fn from_box(value: Box<T>) -> Owned<T> {
+        Owned(NonNull::from(Box::leak(value)))
     }
 }
 

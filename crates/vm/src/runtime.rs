@@ -171,18 +171,39 @@ impl Runtime {
             fuel: Cell::new(0),
         };
         let fault = Fault { code: TrapCode::Unreachable, pc: 0, sp: 0, address: None, fuel: 0 };
-        Ok(Owned::new(Runtime {
-            head,
-            _reserved: 0,
-            transfer: UnsafeCell::new([MaybeUninit::uninit(); TRANSFER_CELLS]),
-            activation: Cell::new(null()),
-            fault: Cell::new(fault),
-            pending: Cell::new(None),
-            suspended: Cell::new(None),
-            limiter: Cell::new(Limiter::Nobody),
-            stack,
-            config,
-        }))
+        let mut record = Box::<Runtime>::new_uninit();
+        let at = record.as_mut_ptr();
+        // Field by field, because the transfer buffer is large and would be copied for nothing.
+        // SAFETY: the pointer is to fresh memory for a record; every field is written but the
+        // buffer, whose cells may be uninitialised.
+        let record = unsafe {
+            (&raw mut (*at).head).write(head);
+            (&raw mut (*at)._reserved).write(0);
+            (&raw mut (*at).activation).write(Cell::new(null()));
+            (&raw mut (*at).fault).write(Cell::new(fault));
+            (&raw mut (*at).pending).write(Cell::new(None));
+            (&raw mut (*at).suspended).write(Cell::new(None));
+            (&raw mut (*at).limiter).write(Cell::new(Limiter::Nobody));
+            (&raw mut (*at).stack).write(stack);
+            (&raw mut (*at).config).write(config);
+            record.assume_init()
+        };
+        // Does not compile when there is a field that is not thought of above.
+        let _ = |record: Runtime| {
+            let Runtime {
+                head: _,
+                _reserved: _,
+                transfer: _,
+                activation: _,
+                fault: _,
+                pending: _,
+                suspended: _,
+                limiter: _,
+                stack: _,
+                config: _,
+            } = record;
+        };
+        Ok(Owned::from_box(record))
     }
 
     /// What it was made with.

@@ -7,7 +7,8 @@
 //! signals that the host handles without a stack of their own. The guard turns what should not
 //! happen into a fault.
 //!
-//! Stacks of equal size are recycled through a bounded pool.
+//! Stacks of equal size are recycled through a bounded pool. Their memory, which nobody reads before
+//! writing, is given back only every few times, since that is a system call.
 
 use crate::Error;
 use crate::mmap::{Access, Mmap, OS_PAGE_BYTES};
@@ -25,14 +26,23 @@ const POOLED_STACKS: usize = 32;
 /// Bytes at the top of a pooled stack whose memory is kept.
 const WARM_BYTES: usize = 64 << 10;
 
+/// How often a stack is used before the memory of its cold part is given back.
+const USES_UNTIL_COLD: u32 = 16;
+
 const _: () = assert!(ROOM_BYTES > 2 * STACK_RED_ZONE_BYTES as usize);
 
-static POOL: Mutex<Vec<Mmap>> = Mutex::new(Vec::new());
+static POOL: Mutex<Vec<Pooled>> = Mutex::new(Vec::new());
+
+struct Pooled {
+    map: Mmap,
+    /// How often it has been used since its memory was given back.
+    uses: u32,
+}
 
 /// A stack that one store's guest code runs on.
 pub struct GuestStack {
     /// Always present but during drop.
-    map: Option<Mmap>,
+    map: Option<Pooled>,
     base: u64,
     len: u64,
 }
@@ -50,7 +60,7 @@ impl GuestStack {
         let len = GUARD_BYTES + ROOM_BYTES + usable.max(1).next_multiple_of(OS_PAGE_BYTES);
         let pooled = {
             let mut pool = POOL.lock().unwrap_or_else(PoisonError::into_inner);
-            pool.iter().rposition(|map| map.len() == len).map(|at| pool.swap_remove(at))
+            pool.iter().rposition(|pooled| pooled.map.len() == len).map(|at| pool.swap_remove(at))
         };
         let map = match pooled {
             Some(map) => map,
@@ -58,10 +68,10 @@ impl GuestStack {
                 let map = Mmap::new(len, Access::None)?;
                 // SAFETY: nobody uses the fresh mapping.
                 unsafe { map.protect(GUARD_BYTES, len - GUARD_BYTES, Access::ReadWrite)? };
-                map
+                Pooled { map, uses: 0 }
             }
         };
-        let base = map.base().as_ptr() as u64;
+        let base = map.map.base().as_ptr() as u64;
         Ok(GuestStack { map: Some(map), base, len: len as u64 })
     }
 
@@ -88,18 +98,23 @@ impl GuestStack {
 
 impl Drop for GuestStack {
     fn drop(&mut self) {
-        let Some(map) = self.map.take() else { return };
-        let cold = map.len() - GUARD_BYTES - WARM_BYTES.min(map.len() - GUARD_BYTES);
-        // SAFETY: nothing runs on the stack any more.
-        if unsafe { map.discard(GUARD_BYTES, cold) }.is_err() {
-            return;
+        let Some(mut stack) = self.map.take() else { return };
+        stack.uses += 1;
+        if stack.uses >= USES_UNTIL_COLD {
+            let usable = stack.map.len() - GUARD_BYTES;
+            let cold = usable - WARM_BYTES.min(usable);
+            // SAFETY: nothing runs on the stack any more.
+            if unsafe { stack.map.discard(GUARD_BYTES, cold) }.is_err() {
+                return;
+            }
+            stack.uses = 0;
         }
         let mut pool = POOL.lock().unwrap_or_else(PoisonError::into_inner);
         if pool.len() < POOLED_STACKS {
-            pool.push(map);
+            pool.push(stack);
         } else {
             drop(pool);
-            drop(map);
+            drop(stack);
         }
     }
 }

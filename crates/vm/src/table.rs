@@ -2,19 +2,22 @@
 //!
 //! Elements are 8 bytes: the address of a function reference record or the handle of an external
 //! reference, 0 when null. The elements never move: a table has the address space of its largest
-//! size from the start, which costs nothing until it is touched. Small tables live on the heap,
-//! because a system call for each would be most of the cost of a small instance.
+//! size from the start, which costs nothing until it is touched. System calls for each would be
+//! most of the cost of a small instance, though, so small tables live on the heap, and the address
+//! space of tables without a declared maximum, whose size is always the same, is recycled through a
+//! bounded pool. Invariant: pooled address space reads as zero.
 //!
 //! The definition that generated code reads is inside of the context of the instance that owns the
 //! table, so [`Table::place_def`] can move it there.
 
 use crate::Error;
 use crate::memory::part;
-use crate::mmap::{Access, Mmap};
+use crate::mmap::{Access, Mmap, OS_PAGE_BYTES};
 use runwell_abi::TrapCode;
 use runwell_abi::vmctx::TableDef;
 use std::cell::{Cell, UnsafeCell};
 use std::ptr::NonNull;
+use std::sync::{Mutex, PoisonError};
 
 /// The most elements a table may have when nothing else is said.
 pub const DEFAULT_QUOTA_ELEMENTS: u64 = 10_000_000;
@@ -32,6 +35,17 @@ pub struct TableType {
     pub is64: bool,
 }
 
+/// The most mappings kept.
+const POOLED_MAPS: usize = 64;
+/// Up to this many bytes of a table are zeroed by writing, which keeps their memory; of larger ones
+/// the memory is given back.
+const WARM_BYTES: usize = 32 << 10;
+/// Length of the mappings that are recycled.
+const POOLED_MAP_BYTES: usize = (DEFAULT_QUOTA_ELEMENTS as usize * 8)
+    .next_multiple_of(OS_PAGE_BYTES);
+
+static POOL: Mutex<Vec<Mmap>> = Mutex::new(Vec::new());
+
 enum Backing {
     Heap(Box<[UnsafeCell<u64>]>),
     Map(Mmap),
@@ -45,12 +59,56 @@ pub struct Table {
     ty: TableType,
     /// The most elements it can have here.
     limit: u64,
+    /// Its length so far: elements behind have never been written.
+    written: Cell<u64>,
     backing: Backing,
 }
 
 // SAFETY: the raw pointers lead into what the table owns, or into the context of its owner, which
 // moves between threads together with the table.
 unsafe impl Send for Table {}
+
+/// A mapping that reads as zero, recycled if there is one.
+fn take_map(bytes: usize) -> Result<Mmap, Error> {
+    let pooled = if bytes.checked_next_multiple_of(OS_PAGE_BYTES) == Some(POOLED_MAP_BYTES) {
+        POOL.lock().unwrap_or_else(PoisonError::into_inner).pop()
+    } else {
+        None
+    };
+    pooled.map_or_else(|| Mmap::new(bytes, Access::ReadWrite), Ok)
+}
+
+impl Drop for Table {
+    fn drop(&mut self) {
+        // The definition may be in a context that is gone; the length here is what counts.
+        let written = self.written.get() as usize * 8;
+        let Backing::Map(map) = std::mem::replace(&mut self.backing, Backing::Heap(Box::default()))
+        else {
+            return;
+        };
+        if map.len() != POOLED_MAP_BYTES {
+            return;
+        }
+        if written <= WARM_BYTES {
+            // SAFETY: the bytes are inside of the mapping, which nobody uses any more.
+            unsafe { std::ptr::write_bytes(map.base().as_ptr(), 0, written) };
+        } else {
+            let touched = written.next_multiple_of(OS_PAGE_BYTES);
+            // SAFETY: as above.
+            if unsafe { map.discard(0, touched) }.is_err() {
+                return;
+            }
+        }
+        let mut pool = POOL.lock().unwrap_or_else(PoisonError::into_inner);
+        if pool.len() < POOLED_MAPS {
+            pool.push(map);
+        } else {
+            // Unmapping takes long; others should not wait for it.
+            drop(pool);
+            drop(map);
+        }
+    }
+}
 
 impl Table {
     /// A table of `ty.min` elements `init` which never gets larger than `quota` elements.
@@ -68,7 +126,7 @@ impl Table {
             (Backing::Heap(elements), base)
         } else {
             let bytes = usize::try_from(limit).ok().and_then(|limit| limit.checked_mul(8));
-            let map = Mmap::new(bytes.unwrap_or(usize::MAX), Access::ReadWrite)?;
+            let map = take_map(bytes.unwrap_or(usize::MAX))?;
             let base = map.base().as_ptr() as u64;
             (Backing::Map(map), base)
         };
@@ -77,6 +135,7 @@ impl Table {
             def: Cell::new(std::ptr::null_mut()),
             ty,
             limit,
+            written: Cell::new(ty.min),
             backing,
         };
         if init != 0 {
@@ -164,7 +223,7 @@ impl Table {
     pub fn grow(&self, delta: u64, init: u64) -> Option<u64> {
         let old = self.len();
         let new = old.checked_add(delta).filter(|&new| new <= self.limit)?;
-        // Elements behind the length have never been written.
+        self.written.set(new);
         if init != 0 {
             self.write_run(old, init, delta);
         }

@@ -17,7 +17,8 @@ fn example() -> (Vec<u8>, Image) {
             (memory (export "memory") 1)
             (data (i32.const 8) "some data")
             (table 3 funcref) (elem (i32.const 0) $load $f)
-            (func $load (export "load") (param i32) (result i32) (i32.load (local.get 0)))
+            (func $load (export "load") (param i32) (result i32)
+                (i32.add (i32.load (local.get 0)) (i32.const 3)))
             (func (export "divide") (param i32 i32) (result i32)
                 (i32.div_s (call $f (local.get 0)) (call $load (local.get 1)))))"#,
     )
@@ -155,6 +156,7 @@ fn tables_out_of_order_are_refused() {
         error(&serialize(&wasm, &image, &options(), &KEY))
     };
     assert_eq!(with(|_| {}), None);
+    assert!(image.traps.len() > 1 && image.srclocs.len() > 1 && !image.rests.is_empty());
     let changes: [fn(&mut Image); 14] = [
         |image| image.funcs.swap(0, 1),
         |image| image.funcs[0].end = image.funcs[1].start + 1,
