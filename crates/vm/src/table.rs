@@ -41,8 +41,8 @@ const POOLED_MAPS: usize = 64;
 /// the memory is given back.
 const WARM_BYTES: usize = 32 << 10;
 /// Length of the mappings that are recycled.
-const POOLED_MAP_BYTES: usize = (DEFAULT_QUOTA_ELEMENTS as usize * 8)
-    .next_multiple_of(OS_PAGE_BYTES);
+const POOLED_MAP_BYTES: usize =
+    (DEFAULT_QUOTA_ELEMENTS as usize * 8).next_multiple_of(OS_PAGE_BYTES);
 
 static POOL: Mutex<Vec<Mmap>> = Mutex::new(Vec::new());
 
