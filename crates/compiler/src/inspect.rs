@@ -170,14 +170,14 @@ pub fn inspect(
     let func = find(info, &names, bytes, which).map_err(InspectError::Which)?;
     let own = (func - info.imported_funcs()) as usize;
     let mut env = module_env(info, options);
-    let mut translator = Translator::new();
+    let mut translator = Translator::with_passes(options.passes);
     for other in 0..info.bodies.len() {
         // Whether the others can be compiled is not the question here.
         if let Ok(ir) = translator.translate(info, &parsed.validation, bytes, other) {
             env.tail_calls_leave |= leaves(ir, env.imported_funcs);
         }
     }
-    let mut translator = Translator::new();
+    let mut translator = Translator::with_passes(options.passes);
     let ir = translator.translate(info, &parsed.validation, bytes, own)?;
     runwell_ir::verify::verify(ir)
         .map_err(|message| Error::Bug { message: message.to_string(), func: Some(func) })?;

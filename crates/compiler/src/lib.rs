@@ -22,5 +22,6 @@ pub use options::Options;
 pub use pipeline::{CompiledModule, compile, validate};
 pub use report::{PassReport, Report};
 pub use runwell_abi::Target;
+pub use runwell_opt::Passes;
 pub use runwell_wasm::ModuleInfo;
 pub use serialize::{ImageError, Key};

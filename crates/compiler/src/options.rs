@@ -1,6 +1,7 @@
 //! What can be chosen about a compilation.
 
 use runwell_abi::{Schedule, Target};
+use runwell_opt::Passes;
 
 /// What can be chosen about a compilation. All but `jobs` and `timing` determine the image.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -14,6 +15,8 @@ pub struct Options {
     pub guarded_memories: bool,
     /// Charge fuel by this schedule.
     pub schedule: Option<Schedule>,
+    /// Which machine-independent rewrites are made.
+    pub passes: Passes,
     /// How many threads compile; 0 means as many as the machine has.
     pub jobs: usize,
     /// Measure the time of each pass (costs a few clock reads per function).
@@ -28,6 +31,7 @@ impl Options {
             verify: false,
             guarded_memories: true,
             schedule: None,
+            passes: Passes::ALL,
             jobs: 0,
             timing: false,
         }

@@ -167,7 +167,8 @@ struct Part {
 
 impl Worker {
     fn new(options: &Options) -> Worker {
-        let mut worker = Worker::default();
+        let translator = Translator::with_passes(options.passes);
+        let mut worker = Worker { translator, ..Worker::default() };
         worker.translator.set_schedule(options.schedule);
         worker
     }

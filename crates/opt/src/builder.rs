@@ -3,6 +3,7 @@
 use crate::alias;
 use crate::gvn::Gvn;
 use crate::memory::{Epochs, Region};
+use crate::passes::Passes;
 use crate::simplify::{self, RETRIES, Step};
 use runwell_ir::function::{BlockData, CALL_HAS_RESULT};
 use runwell_ir::op::Effect;
@@ -22,6 +23,8 @@ pub struct Builder {
     pub func: Function,
     /// Steps done since somebody took them.
     pub work: Work,
+    /// Which rewrites are made.
+    pub passes: Passes,
     src: u32,
     gvn: Gvn,
     consts: ConstTable,
@@ -177,6 +180,9 @@ impl Builder {
 
     /// Emits a pure instruction, or finds an equal one.
     fn number(&mut self, inst: Inst) -> Value {
+        if !self.passes.number {
+            return self.push(inst);
+        }
         if let Some(value) = self.gvn.find(&inst, 0) {
             self.work.charge(Pass::Translate, 1);
             return value;
@@ -222,8 +228,12 @@ impl Builder {
     /// A unary operation. `ty` is its controlling type.
     pub fn unary(&mut self, op: Op, ty: Type, a: Value) -> Value {
         let a = self.resolve(a);
+        let inst = Inst::new(op, ty, 0, a.0, 0, 0);
+        if !self.passes.simplify {
+            return self.number(inst);
+        }
         let step = simplify::unary(&self.func, op, ty, a);
-        self.settle(step, Inst::new(op, ty, 0, a.0, 0, 0))
+        self.settle(step, inst)
     }
 
     /// A binary operation. `ty` is its controlling type.
@@ -234,19 +244,30 @@ impl Builder {
         if op.info().commutative && !b.is_const() && (a.is_const() || b < a) {
             (a, b) = (b, a);
         }
+        let inst = Inst::new(op, ty, 0, a.0, b.0, 0);
+        if !self.passes.simplify {
+            return self.number(inst);
+        }
         let step = simplify::binary(&self.func, op, ty, a, b);
-        self.settle(step, Inst::new(op, ty, 0, a.0, b.0, 0))
+        self.settle(step, inst)
     }
 
     /// `a` if `cond` is non-zero, else `b`.
     pub fn select(&mut self, ty: Type, cond: Value, a: Value, b: Value) -> Value {
         let (cond, a, b) = (self.resolve(cond), self.resolve(a), self.resolve(b));
+        let inst = Inst::new(Op::Select, ty, 0, cond.0, a.0, b.0);
+        if !self.passes.simplify {
+            return self.number(inst);
+        }
         let step = simplify::select(&self.func, ty, cond, a, b);
-        self.settle(step, Inst::new(Op::Select, ty, 0, cond.0, a.0, b.0))
+        self.settle(step, inst)
     }
 
     /// Emits a read of a region, or finds the value it must give.
     fn read(&mut self, region: Region, inst: Inst) -> Value {
+        if !self.passes.forward {
+            return self.push(inst);
+        }
         let epoch = self.epochs.of(region);
         if let Some(value) = self.gvn.find(&inst, epoch) {
             self.work.charge(Pass::Translate, 1);
@@ -261,7 +282,9 @@ impl Builder {
     fn write(&mut self, region: Region, inst: Inst, forward: Option<(Inst, Value)>) {
         self.push(inst);
         self.fresh_epochs(region.bit());
-        if let Some((read, value)) = forward {
+        if let Some((read, value)) = forward
+            && self.passes.forward
+        {
             self.gvn.insert(read, self.epochs.of(region), value);
         }
     }
@@ -338,7 +361,8 @@ impl Builder {
     /// Traps if `cond` is non-zero; nothing if it is known to be zero.
     pub fn trap_if(&mut self, code: TrapCode, cond: Value) {
         let cond = self.resolve(cond);
-        if self.func.as_const(cond).is_some_and(|constant| constant.bits == 0) {
+        let never = self.func.as_const(cond).is_some_and(|constant| constant.bits == 0);
+        if never && self.passes.simplify {
             return;
         }
         self.push(Inst::new(Op::TrapIf, Type::I32, code as u16, cond.0, 0, 0));
@@ -432,6 +456,9 @@ impl Builder {
 
     /// Says that block parameter `param` always equals `to`.
     pub fn make_alias(&mut self, param: Value, to: Value) {
+        if !self.passes.params {
+            return;
+        }
         let to = self.resolve(to);
         let ty = self.func.value_type(param);
         self.func.insts[param.index()] = Inst::new(Op::Copy, ty, 0, to.0, 0, 0);

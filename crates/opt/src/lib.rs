@@ -12,7 +12,9 @@ mod builder;
 mod fold;
 mod gvn;
 mod memory;
+mod passes;
 mod simplify;
 
 pub use builder::Builder;
 pub use memory::{Epochs, Region};
+pub use passes::Passes;

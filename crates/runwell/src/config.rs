@@ -21,6 +21,8 @@ pub struct Config {
     pub(crate) jobs: usize,
     pub(crate) verify: bool,
     pub(crate) guarded_memories: bool,
+    pub(crate) optimize: bool,
+    pub(crate) baseline_cpu: bool,
     pub(crate) backtrace_frames: usize,
     pub(crate) timing: bool,
     pub(crate) schedule: Option<Schedule>,
@@ -56,6 +58,8 @@ impl Config {
             jobs: 0,
             verify: false,
             guarded_memories: true,
+            optimize: true,
+            baseline_cpu: false,
             backtrace_frames: 64,
             timing: false,
             schedule: None,
@@ -92,6 +96,20 @@ impl Config {
     /// Without, each access is compared with the memory's length.
     pub fn guarded_memories(&mut self, guarded: bool) -> &mut Config {
         self.guarded_memories = guarded;
+        self
+    }
+
+    /// Simplify, share and forward values (the default). Without, code is slower and does the same:
+    /// a way to find out whether the optimiser is at fault.
+    pub fn optimize(&mut self, optimize: bool) -> &mut Config {
+        self.optimize = optimize;
+        self
+    }
+
+    /// Use no instructions but those every supported processor has; by default code is made for the
+    /// one it runs on. The results are the same.
+    pub fn baseline_cpu(&mut self, baseline: bool) -> &mut Config {
+        self.baseline_cpu = baseline;
         self
     }
 

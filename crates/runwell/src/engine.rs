@@ -4,7 +4,8 @@ use crate::config::Config;
 use crate::key::Key;
 use crate::registry::TypeRegistry;
 use crate::{Error, Result};
-use runwell_abi::Target;
+use runwell_abi::{Features, Target};
+use runwell_compiler::Passes;
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
@@ -125,10 +126,15 @@ impl Engine {
 
     pub(crate) fn compile_options(&self) -> runwell_compiler::Options {
         let config = &self.inner.config;
+        let mut target = self.inner.target;
+        if config.baseline_cpu {
+            target.features = Features::default();
+        }
         runwell_compiler::Options {
-            target: self.inner.target,
+            target,
             verify: config.verify,
             guarded_memories: config.guarded_memories,
+            passes: if config.optimize { Passes::ALL } else { Passes::NONE },
             jobs: config.jobs,
             timing: config.timing,
             schedule: config.schedule,
@@ -160,7 +166,7 @@ impl EngineWeak {
 /// The machine this process runs on.
 #[cfg(target_arch = "x86_64")]
 fn host_target() -> Result<Target> {
-    use runwell_abi::{Arch, Features};
+    use runwell_abi::Arch;
     if !(is_x86_feature_detected!("sse4.2") && is_x86_feature_detected!("popcnt")) {
         return Err(Error::msg(
             "this processor is below x86-64-v2 (SSE4.2, POPCNT), which generated code needs",

@@ -1,186 +1,183 @@
-//! One module on machine code and by the meaning of the IR: the same results, traps, memories and
-//! globals.
+//! One module, run by several: the same results, traps, memories, globals and tables.
 
-use crate::Rng;
-use crate::oracle::{Instance, Refused, is_plain};
-use runwell::{Engine, Error, Linker, Module, Store, Trap, Val};
+use crate::subject::{Interface, Outcome, Subject};
+use crate::{Nans, Rng};
 use runwell_abi::{TrapCode, Type};
-use runwell_ir::eval::Stop;
-use runwell_wasm::ExternKind;
 
-/// Instructions the oracle runs per call before the comparison is given up.
-const STEPS: u64 = 200_000;
 /// Calls of each export.
 const CALLS: usize = 3;
 
 /// What comparing a module gave.
-#[derive(Copy, Clone, PartialEq, Eq, Debug)]
-pub enum Verdict {
-    /// This many calls were compared and agreed.
-    Agreed(usize),
-    /// The module or a call took too long or too deep a stack for the oracle; what came before agreed.
-    Gave(usize),
+#[derive(Copy, Clone, PartialEq, Eq, Debug, Default)]
+pub struct Agreed {
+    /// Calls that returned, and alike.
+    pub returned: usize,
+    /// Calls that trapped, and alike.
+    pub trapped: usize,
+    /// True if some subject could not follow; what came before agreed.
+    pub gave: bool,
 }
 
-fn same_trap(error: &Error, code: TrapCode) -> bool {
-    let Some(trap) = error.downcast_ref::<Trap>() else { return false };
-    let found = trap.to_string();
-    // The public names differ from the codes' in words only.
-    let wanted = match code {
-        TrapCode::Unreachable => "unreachable",
-        code => code.message(),
-    };
-    found.contains(wanted)
+impl std::ops::AddAssign for Agreed {
+    fn add_assign(&mut self, other: Agreed) {
+        self.returned += other.returned;
+        self.trapped += other.trapped;
+        self.gave |= other.gave;
+    }
 }
 
-fn argument(rng: &mut Rng, ty: Type) -> u64 {
-    let bits = match rng.next_u64() % 4 {
+/// An argument: often small, a power of two or close to overflowing, else anything.
+fn argument(rng: &mut Rng, ty: Type, nans: Nans) -> u64 {
+    if ty.is_ref() {
+        return 0;
+    }
+    let bits = match rng.below(6) {
         0 => rng.next_u64() % 16,
         1 => (rng.next_u64() % 16).wrapping_neg(),
-        2 => 1 << (rng.next_u64() % 64),
+        2 => 1 << rng.below(64),
+        3 if ty == Type::F32 => u64::from((rng.next_u64() as i16 as f32).to_bits()),
+        3 if ty == Type::F64 => f64::from(rng.next_u64() as i16).to_bits(),
+        4 => (i32::MIN as u64) ^ (rng.next_u64() % 2),
         _ => rng.next_u64(),
     };
-    // A NaN's payload is the guest's to see; only canonical ones go in.
+    let masked = nans == Nans::Masked;
     match ty {
-        Type::F32 if f32::from_bits(bits as u32).is_nan() => 0x7fc0_0000,
-        Type::F64 if f64::from_bits(bits).is_nan() => 0x7ff8 << 48,
+        Type::F32 if masked && f32::from_bits(bits as u32).is_nan() => 0x7fc0_0000,
+        Type::F64 if masked && f64::from_bits(bits).is_nan() => 0x7ff8 << 48,
         _ if ty.bytes() == 4 => bits & 0xffff_ffff,
         _ => bits,
     }
 }
 
-fn val(ty: Type, bits: u64) -> Val {
-    match ty {
-        Type::I32 => Val::I32(bits as i32),
-        Type::I64 => Val::I64(bits as i64),
-        Type::F32 => Val::F32(bits as u32),
-        _ => Val::F64(bits),
-    }
-}
-
-fn bits(val: &Val) -> Option<u64> {
-    match *val {
-        Val::I32(v) => Some(u64::from(v as u32)),
-        Val::I64(v) => Some(v as u64),
-        Val::F32(v) => Some(u64::from(v)),
-        Val::F64(v) => Some(v),
-        _ => None,
-    }
-}
-
-/// Two floats that are both NaN agree: which NaN an operation gives is not fixed yet.
-fn same_bits(ty: Type, a: u64, b: u64) -> bool {
+/// The same bits, or, where NaNs are masked, both some NaN.
+fn same_bits(ty: Type, a: u64, b: u64, nans: Nans) -> bool {
     let nan = |bits: u64| match ty {
         Type::F32 => f32::from_bits(bits as u32).is_nan(),
         Type::F64 => f64::from_bits(bits).is_nan(),
         _ => false,
     };
-    a == b || (nan(a) && nan(b))
+    a == b || (nans == Nans::Masked && nan(a) && nan(b))
 }
 
-/// Runs `wasm`, a module without imports, both ways.
+fn same_outcome(a: &Outcome, b: &Outcome, types: &[Type], nans: Nans) -> bool {
+    match (a, b) {
+        (Outcome::Returned(a), Outcome::Returned(b)) => {
+            a.len() == b.len()
+                && a.iter().zip(b).zip(types).all(|((&a, &b), &ty)| same_bits(ty, a, b, nans))
+        }
+        (Outcome::Failed(_), _) | (_, Outcome::Failed(_)) => false,
+        _ => a == b,
+    }
+}
+
+/// Runs each export of a module several times by all `subjects`, with arguments made from `seed`,
+/// and compares each with the first.
 ///
 /// # Errors
 /// The first difference.
-pub fn compare(engine: &Engine, wasm: &[u8], seed: u64) -> Result<Verdict, String> {
-    let module =
-        Module::from_binary(engine, wasm).map_err(|error| format!("refused: {error:#}"))?;
-    let mut store = Store::new(engine, ());
-    let found = Linker::new(engine).instantiate(&mut store, &module);
-    let mut oracle = match (Instance::new(wasm, STEPS), &found) {
-        (Err(Refused::Start(Stop::Steps | Stop::Trap(TrapCode::StackOverflow))), _) => {
-            return Ok(Verdict::Gave(0));
-        }
-        (Err(Refused::Start(Stop::Trap(code))), Err(error)) if same_trap(error, code) => {
-            return Ok(Verdict::Agreed(0));
-        }
-        (Ok(oracle), Ok(_)) => oracle,
-        (wanted, found) => {
-            let wanted = wanted.map(|_| "an instance");
-            let found = found.as_ref().map(|_| "an instance").map_err(|error| format!("{error:#}"));
-            return Err(format!("instantiation: wanted {wanted:?}, found {found:?}"));
-        }
-    };
-    let instance = found.map_err(|error| format!("{error:#}"))?;
+pub fn compare(
+    interface: &Interface,
+    subjects: &mut [&mut dyn Subject],
+    seed: u64,
+    nans: Nans,
+) -> Result<Agreed, String> {
+    let mut agreed = Agreed::default();
+    if !instantiate(subjects, &mut agreed, nans)? {
+        return Ok(agreed);
+    }
     let mut rng = Rng(seed);
-    let mut agreed = 0;
-    let exports = oracle.info().exports.clone();
-    let funcs: Vec<_> = exports.iter().filter(|e| e.kind == ExternKind::Func).collect();
-    for number in 0..CALLS * funcs.len() {
-        let export = funcs[number % funcs.len()];
-        let sig = oracle.info().signature(export.index).clone();
-        if !sig.params.iter().all(|&ty| is_plain(ty)) {
-            continue;
+    for number in 0..CALLS * interface.funcs.len() {
+        let (export, sig) = &interface.funcs[number % interface.funcs.len()];
+        let args: Vec<u64> = sig.params.iter().map(|&ty| argument(&mut rng, ty, nans)).collect();
+        let wanted = subjects[0].call(export, &args, sig);
+        if wanted == Outcome::Gave {
+            agreed.gave = true;
+            return Ok(agreed);
         }
-        let args: Vec<u64> = sig.params.iter().map(|&ty| argument(&mut rng, ty)).collect();
-        let params: Vec<Val> = args.iter().zip(&sig.params).map(|(&b, &ty)| val(ty, b)).collect();
-        let mut results = vec![Val::I32(0); sig.results.len()];
-        let Some(func) = instance.get_func(&mut store, &export.name) else {
-            return Err(format!("there is no export {}", export.name));
-        };
-        let wanted = oracle.call(&export.name, &args, STEPS);
-        if let Err(Stop::Steps | Stop::Trap(TrapCode::StackOverflow)) = wanted {
-            return Ok(Verdict::Gave(agreed));
+        for at in 1..subjects.len() {
+            let found = subjects[at].call(export, &args, sig);
+            if found == Outcome::Gave {
+                agreed.gave = true;
+                return Ok(agreed);
+            }
+            let what = |subjects: &[&mut dyn Subject]| {
+                let (a, b) = (subjects[0].name(), subjects[at].name());
+                format!("call {number} of `{export}` with {args:x?}, {a} and {b}")
+            };
+            if !same_outcome(&wanted, &found, &sig.results, nans) {
+                let what = what(subjects);
+                return Err(format!("{what}: wanted {wanted:x?}, found {found:x?}"));
+            }
+            let (first, others) = subjects.split_at_mut(at);
+            state(interface, &mut *first[0], &mut *others[0], nans)
+                .map_err(|error| format!("{}: {error}", what(subjects)))?;
         }
-        let found = func.call(&mut store, &params, &mut results);
-        let what = || format!("call {number} of `{}` with {args:x?}", export.name);
-        match (&wanted, &found) {
-            (Ok(wanted), Ok(())) => {
-                for ((&wanted, found), &ty) in wanted.iter().zip(&results).zip(&sig.results) {
-                    if let Some(found) = bits(found)
-                        && !same_bits(ty, wanted, found)
-                    {
-                        return Err(format!("{}: wanted {wanted:#x}, found {found:#x}", what()));
-                    }
+        match wanted {
+            Outcome::Trapped(code) => {
+                agreed.trapped += 1;
+                // The fuel that a module counts itself is used up for good.
+                if code == TrapCode::Unreachable && !instantiate(subjects, &mut agreed, nans)? {
+                    return Ok(agreed);
                 }
             }
-            (Err(Stop::Trap(code)), Err(error)) if same_trap(error, *code) => {}
-            _ => {
-                let found = found.map_err(|error| format!("{error:#}"));
-                return Err(format!("{}: wanted {wanted:x?}, found {found:?}", what()));
-            }
+            _ => agreed.returned += 1,
         }
-        state(&oracle, &mut store, instance).map_err(|error| format!("{}: {error}", what()))?;
-        agreed += 1;
     }
-    Ok(Verdict::Agreed(agreed))
+    Ok(agreed)
 }
 
-/// Compares memories and globals; all are exported.
+/// Makes new instances; false if there is none.
+fn instantiate(
+    subjects: &mut [&mut dyn Subject],
+    agreed: &mut Agreed,
+    nans: Nans,
+) -> Result<bool, String> {
+    let outcomes: Vec<Outcome> = subjects.iter_mut().map(|s| s.instantiate()).collect();
+    if outcomes.contains(&Outcome::Gave) {
+        agreed.gave = true;
+        return Ok(false);
+    }
+    for (at, found) in outcomes.iter().enumerate() {
+        if !same_outcome(&outcomes[0], found, &[], nans) {
+            let (a, b) = (subjects[0].name(), subjects[at].name());
+            let wanted = &outcomes[0];
+            return Err(format!("instantiation, {a} and {b}: wanted {wanted:?}, found {found:?}"));
+        }
+    }
+    let lives = matches!(outcomes[0], Outcome::Returned(_));
+    agreed.trapped += usize::from(!lives);
+    Ok(lives)
+}
+
+/// Compares memories, globals and tables as far as they are exported.
 fn state(
-    oracle: &Instance,
-    store: &mut Store<()>,
-    instance: runwell::Instance,
+    interface: &Interface,
+    a: &mut dyn Subject,
+    b: &mut dyn Subject,
+    nans: Nans,
 ) -> Result<(), String> {
-    for export in &oracle.info().exports {
-        let index = export.index as usize;
-        match export.kind {
-            ExternKind::Memory => {
-                let memory = instance.get_memory(&mut *store, &export.name);
-                let memory = memory.ok_or("a memory is missing")?;
-                let (wanted, found) = (oracle.memory(index), memory.data(&*store));
-                if wanted.len() != found.len() {
-                    let (wanted, found) = (wanted.len(), found.len());
-                    return Err(format!("memory {index}: wanted {wanted} bytes, found {found}"));
-                }
-                if let Some(at) = wanted.iter().zip(found).position(|(a, b)| a != b) {
-                    return Err(format!(
-                        "memory {index} at {at:#x}: wanted {:#x}, found {:#x}",
-                        wanted[at], found[at]
-                    ));
-                }
-            }
-            ExternKind::Global => {
-                let ty = oracle.info().globals[index].ty;
-                let global = instance.get_global(&mut *store, &export.name);
-                let found = bits(&global.ok_or("a global is missing")?.get(&mut *store));
-                if let (Some(wanted), Some(found)) = (oracle.global(index), found)
-                    && !same_bits(ty, wanted, found)
-                {
-                    return Err(format!("global {index}: wanted {wanted:#x}, found {found:#x}"));
-                }
-            }
-            _ => {}
+    for name in &interface.memories {
+        let (wanted, found) = (a.memory(name), b.memory(name));
+        if wanted.len() != found.len() {
+            let (wanted, found) = (wanted.len(), found.len());
+            return Err(format!("memory {name}: wanted {wanted} bytes, found {found}"));
+        }
+        if wanted != found {
+            let at = wanted.iter().zip(found).position(|(a, b)| a != b).unwrap_or(0);
+            let (wanted, found) = (wanted[at], found[at]);
+            return Err(format!("memory {name} at {at:#x}: wanted {wanted:#x}, found {found:#x}"));
+        }
+    }
+    for (name, ty) in &interface.globals {
+        let (wanted, found) = (a.global(name), b.global(name));
+        if !same_bits(*ty, wanted, found, nans) {
+            return Err(format!("global {name}: wanted {wanted:#x}, found {found:#x}"));
+        }
+    }
+    for name in &interface.tables {
+        let (wanted, found) = (a.table_nulls(name), b.table_nulls(name));
+        if wanted != found {
+            return Err(format!("table {name}: nulls wanted {wanted:?}, found {found:?}"));
         }
     }
     Ok(())

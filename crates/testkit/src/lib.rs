@@ -1,5 +1,9 @@
 //! How we know: generated modules, an oracle that runs them by the meaning of the IR, and the
-//! comparison of both with machine code.
+//! comparison with machine code.
+//!
+//! [`generate`] makes modules by wasm-smith, [`program`] modules that try the back end harder. A
+//! [`subject::Subject`] runs one, [`differential`] compares several of them, [`variants`] are all
+//! ways in which runwell compiles, and [`reduce`] makes a module that shows a difference small.
 
 #![forbid(unsafe_code)]
 
@@ -8,6 +12,19 @@ pub mod differential;
 pub mod filetest;
 pub mod generate;
 pub mod oracle;
+pub mod program;
+pub mod reduce;
+pub mod subject;
+pub mod variants;
+
+/// Whether what a module does may depend on the bits of the NaNs that its operations make.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub enum Nans {
+    /// It may: they are the same on all of runwell's ways.
+    Seen,
+    /// It replaces them where their bits can be seen, so that other engines can be compared with.
+    Masked,
+}
 
 /// A small deterministic generator of pseudo-random numbers (splitmix64; Steele et al. 2014).
 #[derive(Clone, Debug)]
@@ -21,6 +38,21 @@ impl Rng {
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         z ^ (z >> 31)
+    }
+
+    /// A number below `n`, which is not 0.
+    pub fn below(&mut self, n: u64) -> u64 {
+        self.next_u64() % n
+    }
+
+    /// True once in `n` times.
+    pub fn one_in(&mut self, n: u64) -> bool {
+        self.below(n) == 0
+    }
+
+    /// One of `items`, of which there is one.
+    pub fn pick<'a, T>(&mut self, items: &'a [T]) -> &'a T {
+        &items[self.below(items.len() as u64) as usize]
     }
 
     /// Pseudo-random bytes.

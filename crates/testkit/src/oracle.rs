@@ -1,10 +1,13 @@
 //! Runs a module by the meaning of the IR alone.
+//!
+//! [`Code`] is a module as IR, by default without any rewrite of the optimiser; an [`Instance`] runs
+//! it.
 
 use runwell_abi::{LibCall, TrapCode, Type};
 use runwell_ir::Function;
 use runwell_ir::eval::{self, Env, Stop};
 use runwell_wasm::{
-    ConstEnv, ConstExpr, ElementItems, ExternKind, Limits, ModuleInfo, Parsed, SegmentMode,
+    ConstEnv, ConstExpr, ElementItems, ExternKind, Limits, ModuleInfo, Parsed, Passes, SegmentMode,
     Translator, const_expr,
 };
 use std::rc::Rc;
@@ -21,10 +24,46 @@ struct Memory {
     max_pages: u64,
 }
 
-/// An instance of a module without imports.
-pub struct Instance {
+/// A module without imports, as IR.
+pub struct Code {
     info: ModuleInfo,
     funcs: Vec<Rc<Function>>,
+    /// Contents of the data segments.
+    data: Vec<Vec<u8>>,
+}
+
+impl Code {
+    /// Translates a module with these rewrites of the optimiser.
+    ///
+    /// # Errors
+    /// When it is invalid, unsupported, too large or has imports.
+    pub fn new(bytes: &[u8], passes: Passes) -> Result<Code, Refused> {
+        let parsed = Parsed::parse(bytes, &Limits::default())?;
+        let mut translator = Translator::with_passes(passes);
+        let mut funcs = Vec::new();
+        for own in 0..parsed.info.bodies.len() {
+            let func = translator.translate(&parsed.info, &parsed.validation, bytes, own)?;
+            runwell_ir::verify::verify(func).map_err(Refused::Module)?;
+            funcs.push(Rc::new(func.clone()));
+        }
+        let info = parsed.info;
+        if !info.imports.is_empty() {
+            return Err(Refused::Module("the oracle has nothing to import".to_string()));
+        }
+        let content = |range: &std::ops::Range<u32>| range.start as usize..range.end as usize;
+        let data = info.data.iter().map(|d| bytes[content(&d.bytes)].to_vec()).collect();
+        Ok(Code { info, funcs, data })
+    }
+
+    /// What is known of the module.
+    pub fn info(&self) -> &ModuleInfo {
+        &self.info
+    }
+}
+
+/// An instance of a module without imports.
+pub struct Instance {
+    code: Rc<Code>,
     memories: Vec<Memory>,
     tables: Vec<Table>,
     globals: Vec<u64>,
@@ -71,23 +110,21 @@ impl ConstEnv for Consts<'_> {
 }
 
 impl Instance {
-    /// Instantiates a module without imports. `steps` bounds its start function.
+    /// Instantiates a module without imports, translated without rewrites. `steps` bounds its start
+    /// function.
     ///
     /// # Errors
     /// When the module is refused, a segment is out of bounds or the start function stops.
     pub fn new(bytes: &[u8], steps: u64) -> Result<Instance, Refused> {
-        let parsed = Parsed::parse(bytes, &Limits::default())?;
-        let mut translator = Translator::new();
-        let mut funcs = Vec::new();
-        for own in 0..parsed.info.bodies.len() {
-            let func = translator.translate(&parsed.info, &parsed.validation, bytes, own)?;
-            runwell_ir::verify::verify(func).map_err(Refused::Module)?;
-            funcs.push(Rc::new(func.clone()));
-        }
-        let info = parsed.info;
-        if !info.imports.is_empty() {
-            return Err(Refused::Module("the oracle has nothing to import".to_string()));
-        }
+        Instance::of(&Rc::new(Code::new(bytes, Passes::NONE)?), steps)
+    }
+
+    /// Instantiates a translated module. `steps` bounds its start function.
+    ///
+    /// # Errors
+    /// When a segment is out of bounds or the start function stops.
+    pub fn of(code: &Rc<Code>, steps: u64) -> Result<Instance, Refused> {
+        let info = &code.info;
         let mut instance = Instance {
             memories: info
                 .memories
@@ -106,38 +143,33 @@ impl Instance {
                 })
                 .collect(),
             globals: Vec::new(),
-            data: info
-                .data
-                .iter()
-                .map(|segment| {
-                    bytes[segment.bytes.start as usize..segment.bytes.end as usize].to_vec()
-                })
-                .collect(),
+            data: code.data.clone(),
             elems: Vec::new(),
-            funcs,
-            info,
+            code: code.clone(),
         };
         instance.start(steps)?;
         Ok(instance)
     }
 
     fn constant(&self, expr: ConstExpr) -> u64 {
-        let ops = self.info.const_ops(expr);
+        let ops = self.code.info.const_ops(expr);
         const_expr::eval(ops, &mut Vec::new(), &mut Consts(&self.globals)) as u64
     }
 
     fn start(&mut self, steps: u64) -> Result<(), Refused> {
-        for at in 0..self.info.global_inits.len() {
-            let value = self.constant(self.info.global_inits[at]);
+        let code = self.code.clone();
+        let info = &code.info;
+        for at in 0..info.global_inits.len() {
+            let value = self.constant(info.global_inits[at]);
             self.globals.push(value);
         }
-        for at in 0..self.info.table_inits.len() {
-            if let Some(init) = self.info.table_inits[at] {
+        for at in 0..info.table_inits.len() {
+            if let Some(init) = info.table_inits[at] {
                 let value = self.constant(init);
                 self.tables[at].elements.fill(value);
             }
         }
-        for segment in &self.info.elements {
+        for segment in &info.elements {
             let elements = match (&segment.mode, &segment.items) {
                 (SegmentMode::Declared, _) => Vec::new(),
                 (_, ElementItems::Funcs(funcs)) => funcs
@@ -153,23 +185,23 @@ impl Instance {
             };
             self.elems.push(elements);
         }
-        for at in 0..self.info.elements.len() {
-            if let SegmentMode::Active { target, offset } = self.info.elements[at].mode {
+        for at in 0..info.elements.len() {
+            if let SegmentMode::Active { target, offset } = info.elements[at].mode {
                 let (to, len) = (self.constant(offset), self.elems[at].len() as u64);
                 let what = u64::from(target) | (at as u64) << 32;
                 self.libcall(LibCall::TableInit, &[what, to, 0, len])?;
                 self.elems[at].clear();
             }
         }
-        for at in 0..self.info.data.len() {
-            if let SegmentMode::Active { target, offset } = self.info.data[at].mode {
+        for at in 0..info.data.len() {
+            if let SegmentMode::Active { target, offset } = info.data[at].mode {
                 let (to, len) = (self.constant(offset), self.data[at].len() as u64);
                 let what = u64::from(target) | (at as u64) << 32;
                 self.libcall(LibCall::MemoryInit, &[what, to, 0, len])?;
                 self.data[at].clear();
             }
         }
-        if let Some(start) = self.info.start {
+        if let Some(start) = info.start {
             eval::run(self, start, &[], steps).map_err(Refused::Start)?;
         }
         Ok(())
@@ -183,7 +215,7 @@ impl Instance {
     /// # Panics
     /// When there is no such function.
     pub fn call(&mut self, export: &str, args: &[u64], steps: u64) -> Result<Vec<u64>, Stop> {
-        let export = self.info.export(export).expect("an export");
+        let export = self.code.info.export(export).expect("an export");
         assert_eq!(export.kind, ExternKind::Func);
         let index = export.index;
         eval::run(self, index, args, steps)
@@ -196,12 +228,22 @@ impl Instance {
 
     /// The bits of global `index`, unless it is a reference.
     pub fn global(&self, index: usize) -> Option<u64> {
-        (!self.info.globals[index].ty.is_ref()).then(|| self.globals[index])
+        (!self.code.info.globals[index].ty.is_ref()).then(|| self.globals[index])
+    }
+
+    /// The bits of global `index`; of a reference only whether it is null are to be relied on.
+    pub(crate) fn raw_global(&self, index: usize) -> u64 {
+        self.globals[index]
+    }
+
+    /// For each element of table `index`, whether it is null.
+    pub fn table_nulls(&self, index: usize) -> Vec<bool> {
+        self.tables[index].elements.iter().map(|&element| element == 0).collect()
     }
 
     /// What is known of the module.
     pub fn info(&self) -> &ModuleInfo {
-        &self.info
+        &self.code.info
     }
 }
 
@@ -216,7 +258,7 @@ const TABLE: TrapCode = TrapCode::TableOutOfBounds;
 
 impl Env for Instance {
     fn function(&self, index: u32) -> Option<Rc<Function>> {
-        self.funcs.get(index as usize).cloned()
+        self.code.funcs.get(index as usize).cloned()
     }
 
     fn call_import(&mut self, _: u32, _: &[u64]) -> Result<Vec<u64>, TrapCode> {
@@ -225,7 +267,7 @@ impl Env for Instance {
 
     fn callee(&mut self, reference: u64, ty: u32) -> Result<u32, TrapCode> {
         let index = reference.checked_sub(1).ok_or(TrapCode::IndirectCallToNull)? as u32;
-        let same = *self.info.signature(index) == self.info.types[ty as usize];
+        let same = *self.code.info.signature(index) == self.code.info.types[ty as usize];
         if same { Ok(index) } else { Err(TrapCode::BadSignature) }
     }
 

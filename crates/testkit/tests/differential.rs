@@ -1,51 +1,61 @@
 //! Generated modules on machine code and by the meaning of the IR.
 //!
-//! `RUNWELL_FUZZ_SECONDS` sets how long it runs; `RUNWELL_FUZZ_SEED` where it starts, to look at one
-//! module again.
+//! Fixed seeds, so that a failure is one for everybody. `RUNWELL_FUZZ_COUNT` sets how many of each
+//! kind, `RUNWELL_FUZZ_SEED` where they start, to look at one module again.
 
-use runwell::{Config, Engine};
-use runwell_testkit::differential::{Verdict, compare};
-use runwell_testkit::{Rng, generate};
-use std::time::{Duration, Instant};
+use runwell_abi::{Arch, Features};
+use runwell_testkit::differential::Agreed;
+use runwell_testkit::variants::{Variants, same_bytes};
+use runwell_testkit::{Nans, generate, program};
+
+/// Instructions that the evaluator runs per call before a comparison is given up.
+const STEPS: u64 = 400_000;
 
 fn env(name: &str) -> Option<u64> {
     std::env::var(name).ok()?.parse().ok()
 }
 
-#[test]
-fn machine_code_agrees_with_the_evaluator() {
-    let seconds = env("RUNWELL_FUZZ_SECONDS").unwrap_or(20);
+/// Compares modules made from `count` seeds.
+fn compare(count: u64, module: impl Fn(u64) -> Option<Vec<u8>>) -> Agreed {
+    let count = env("RUNWELL_FUZZ_COUNT").unwrap_or(count);
     let first = env("RUNWELL_FUZZ_SEED").unwrap_or(1);
-    let engines = [(true, true), (false, false)].map(|(guards, verify)| {
-        let mut config = Config::new();
-        config.guarded_memories(guards).verify(verify).compile_jobs(1);
-        Engine::new(&config).expect("an engine")
-    });
-    let end = Instant::now() + Duration::from_secs(seconds);
-    let (mut modules, mut calls, mut gave) = (0, 0, 0);
-    let mut seed = first;
-    while Instant::now() < end {
-        let mut rng = Rng(seed.wrapping_mul(0x2545_f491_4f6c_dd1d));
-        let len = 200 + (rng.next_u64() % 4000) as usize;
-        if let Some(wasm) = generate::module(&rng.bytes(len)) {
-            modules += 1;
-            for engine in &engines {
-                match compare(engine, &wasm, seed) {
-                    Ok(Verdict::Agreed(n)) => calls += n,
-                    Ok(Verdict::Gave(n)) => {
-                        calls += n;
-                        gave += 1;
-                    }
-                    Err(error) => {
-                        let path = std::env::temp_dir().join(format!("runwell-{seed}.wasm"));
-                        std::fs::write(&path, &wasm).expect("the module can be kept");
-                        panic!("seed {seed}, module in {}: {error}", path.display());
-                    }
-                }
+    let variants = Variants::new();
+    let target = runwell_compiler::Target { arch: Arch::X64, features: Features::default() };
+    let mut all = Agreed::default();
+    let (mut modules, mut gave) = (0, 0);
+    for seed in first..first + count {
+        let Some(wasm) = module(seed) else { continue };
+        modules += 1;
+        match variants.compare(&wasm, seed, STEPS) {
+            Ok(agreed) => {
+                all += agreed;
+                gave += u64::from(agreed.gave);
+            }
+            Err(error) => {
+                let small = variants.reduce(&wasm, seed, STEPS);
+                let text = wasmprinter::print_bytes(&small).expect("a valid module");
+                let path = std::env::temp_dir().join(format!("runwell-{seed}.wat"));
+                std::fs::write(&path, text).expect("the module can be kept");
+                panic!("seed {seed}, reduced module in {}: {error}", path.display());
             }
         }
-        seed += 1;
+        if let Err(error) = same_bytes(&wasm, target) {
+            panic!("seed {seed}: {error}");
+        }
     }
-    println!("{modules} modules, {calls} calls agreed, {gave} runs given up");
-    assert!(calls > 100, "the comparison must have compared something");
+    println!("{modules} modules, {all:?}, {gave} given up");
+    assert!(gave * 10 <= modules, "{gave} of {modules} modules could not be followed");
+    all
+}
+
+#[test]
+fn modules_of_wasm_smith_mean_the_same_on_machine_code() {
+    let agreed = compare(4_000, |seed| generate::module(seed, Nans::Seen));
+    assert!(agreed.returned > 3_000, "{agreed:?} is too little to tell");
+}
+
+#[test]
+fn programs_mean_the_same_on_machine_code() {
+    let agreed = compare(1_000, |seed| Some(program::module(seed, Nans::Seen)));
+    assert!(agreed.returned > 3 * agreed.trapped, "{agreed:?}: most calls must come to an end");
 }

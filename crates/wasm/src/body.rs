@@ -28,7 +28,7 @@ use runwell_abi::Type;
 use runwell_abi::fuel::Schedule;
 use runwell_ir::work::Pass;
 use runwell_ir::{Function, LoopId, SigRef, Value, Work};
-use runwell_opt::Builder;
+use runwell_opt::{Builder, Passes};
 use wasmparser as wp;
 use wasmparser::BinaryReader;
 
@@ -105,6 +105,13 @@ impl Translator {
     /// Meters fuel by `schedule` from the next body on, or does not.
     pub fn set_schedule(&mut self, schedule: Option<Schedule>) {
         self.cx.scan.meter.set(schedule);
+    }
+
+    /// A fresh context that makes these rewrites only.
+    pub fn with_passes(passes: Passes) -> Translator {
+        let mut translator = Translator::default();
+        translator.cx.b.passes = passes;
+        translator
     }
 
     /// Steps of work done since the context was made, all functions together.

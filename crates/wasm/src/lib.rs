@@ -40,3 +40,4 @@ pub use module::{
     DataSegment, ElementItems, ElementSegment, EntityType, Export, ExternKind, GlobalType, Import,
     MemoryType, ModuleInfo, Parsed, SegmentMode, TableType, Validation,
 };
+pub use runwell_opt::Passes;
