@@ -8,7 +8,9 @@ use wasm_encoder::{BlockType, Function, Instruction, ValType};
 /// before, as much more each.
 const FUNCTION_COST: u64 = 2_500;
 /// Operators in one function at the most, so that single modules stay quick to compile.
-const FUNCTION_SIZE: usize = 1_500;
+const FUNCTION_SIZE: usize = 2_000;
+/// With more locals than this, a function gets a loop around which not all of them fit.
+const MANY_LOCALS: usize = 90;
 /// How deep a recursive function goes at the most; the mask of its depth.
 const DEPTH_MASK: i32 = 3;
 /// Calls that a recursive function makes for one call from outside: two of itself per level.
@@ -56,9 +58,11 @@ impl<'a> Body<'a> {
     ) -> Body<'a> {
         let sig = &shape.sigs[sig];
         let mut locals = sig.params.clone();
-        let few = rng.one_in(4);
+        // Few locals, as many as usual, or more than the front end keeps as values at each merge.
+        let sizes = [(0, 3), (0, 3), (0, 3), (12, 50)];
+        let (least, more) = *sizes.get(rng.below(16) as usize).unwrap_or(&(2, 12));
         for &ty in &super::NUMBERS {
-            let count = if few { rng.below(3) } else { 2 + rng.below(12) };
+            let count = least + rng.below(more);
             locals.extend((0..count).map(|_| ty));
         }
         let writable = (u32::from(recursive)..locals.len() as u32).collect();
@@ -123,6 +127,9 @@ impl<'a> Body<'a> {
                 self.expr(self.locals[local as usize], 1);
                 self.emit(Instruction::LocalSet(local));
             }
+        }
+        if self.locals.len() > MANY_LOCALS {
+            self.storm();
         }
         let statements = 4 + self.rng.below(20);
         for _ in 0..statements {

@@ -34,6 +34,7 @@ impl Body<'_> {
             27 => self.divide_and_rest(),
             28 if self.times <= 16 => self.bulk(),
             29 => self.call_itself(),
+            30 => self.flurry(6),
             _ => self.assign(),
         }
     }
@@ -197,6 +198,68 @@ impl Body<'_> {
         self.emit(Instruction::I32Const(0));
         self.emit(Instruction::I32GtS);
         self.emit(Instruction::I32And);
+    }
+
+    /// A loop in which most locals change places and which is entered again from many places: their
+    /// values on all of these edges are more than the front end keeps apart.
+    pub(super) fn storm(&mut self) {
+        let counter = self.reserve(ValType::I32);
+        self.emit(Instruction::I32Const(2));
+        self.emit(Instruction::LocalSet(counter));
+        let times = self.times;
+        self.times *= 2;
+        self.emit(Instruction::Loop(BlockType::Empty));
+        self.labels.push(Label { types: Vec::new(), counter: Some(counter) });
+        self.emit(Instruction::LocalGet(counter));
+        self.emit(Instruction::I32Const(1));
+        self.emit(Instruction::I32Sub);
+        self.emit(Instruction::LocalSet(counter));
+        for ty in NUMBERS {
+            self.exchange_some(ty, 100);
+        }
+        self.flurry(100);
+        self.statements(3, 1);
+        self.emit(Instruction::LocalGet(counter));
+        self.emit(Instruction::BrIf(0));
+        self.labels.pop();
+        self.emit(Instruction::End);
+        self.times = times;
+    }
+
+    /// Branches to one place, with little between them but locals that change places.
+    fn flurry(&mut self, least: u64) {
+        let plain = |label: &Label| label.types.is_empty();
+        let looped = self.labels.iter().rposition(|l| plain(l) && l.counter.is_some());
+        let Some(at) = looped.or(self.labels.iter().rposition(plain)) else { return };
+        let number = (self.labels.len() - 1 - at) as u32;
+        for _ in 0..least + self.rng.below(24) {
+            if !self.affords(20) {
+                return;
+            }
+            let ty = *self.rng.pick(&NUMBERS);
+            let (from, to) = (self.readable(ty), self.settable(ty));
+            if let (Some(from), Some(to)) = (from, to) {
+                self.emit(Instruction::LocalGet(from));
+                self.emit(Instruction::LocalSet(to));
+            }
+            match self.readable(ValType::I32) {
+                Some(local) if !self.rng.one_in(10) => self.emit(Instruction::LocalGet(local)),
+                _ => self.condition(1),
+            }
+            match self.labels[at].counter {
+                // Zero once the counter is, and less often than it otherwise.
+                Some(counter) => {
+                    self.emit(Instruction::LocalGet(counter));
+                    self.emit(Instruction::I32And);
+                }
+                None => {
+                    self.emit(Instruction::I32Const(15));
+                    self.emit(Instruction::I32And);
+                    self.emit(Instruction::I32Eqz);
+                }
+            }
+            self.emit(Instruction::BrIf(number));
+        }
     }
 
     /// Types that some signature both takes and makes.
@@ -392,11 +455,21 @@ impl Body<'_> {
         true
     }
 
+    /// How many locals change places: a few, or most there are.
+    fn width(&mut self) -> u64 {
+        if self.rng.one_in(4) { 10 + self.rng.below(40) } else { 2 + self.rng.below(5) }
+    }
+
     /// Locals change places, all at once.
     fn exchange(&mut self) {
         let ty = *self.rng.pick(&NUMBERS);
+        let width = self.width();
+        self.exchange_some(ty, width);
+    }
+
+    fn exchange_some(&mut self, ty: ValType, width: u64) {
         let locals: Vec<u32> =
-            (0..2 + self.rng.below(5)).filter_map(|_| self.settable(ty)).collect();
+            (0..width).filter_map(|_| self.settable(ty)).collect();
         for &local in &locals {
             self.emit(Instruction::LocalGet(local));
         }
