@@ -132,19 +132,23 @@ fn instantiate(
     agreed: &mut Agreed,
     nans: Nans,
 ) -> Result<bool, String> {
-    let outcomes: Vec<Outcome> = subjects.iter_mut().map(|s| s.instantiate()).collect();
-    if outcomes.contains(&Outcome::Gave) {
+    let wanted = subjects[0].instantiate();
+    if wanted == Outcome::Gave {
         agreed.gave = true;
         return Ok(false);
     }
-    for (at, found) in outcomes.iter().enumerate() {
-        if !same_outcome(&outcomes[0], found, &[], nans) {
+    for at in 1..subjects.len() {
+        let found = subjects[at].instantiate();
+        if found == Outcome::Gave {
+            agreed.gave = true;
+            return Ok(false);
+        }
+        if !same_outcome(&wanted, &found, &[], nans) {
             let (a, b) = (subjects[0].name(), subjects[at].name());
-            let wanted = &outcomes[0];
             return Err(format!("instantiation, {a} and {b}: wanted {wanted:?}, found {found:?}"));
         }
     }
-    let lives = matches!(outcomes[0], Outcome::Returned(_));
+    let lives = matches!(wanted, Outcome::Returned(_));
     agreed.trapped += usize::from(!lives);
     Ok(lives)
 }

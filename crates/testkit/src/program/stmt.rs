@@ -468,8 +468,7 @@ impl Body<'_> {
     }
 
     fn exchange_some(&mut self, ty: ValType, width: u64) {
-        let locals: Vec<u32> =
-            (0..width).filter_map(|_| self.settable(ty)).collect();
+        let locals: Vec<u32> = (0..width).filter_map(|_| self.settable(ty)).collect();
         for &local in &locals {
             self.emit(Instruction::LocalGet(local));
         }

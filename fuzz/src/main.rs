@@ -1,0 +1,121 @@
+//! Fuzzing: generated modules on runwell and on others, and hostile bytes.
+//!
+//! `fuzz TARGET [--seconds N] [--seed S] [--jobs N] [--out DIRECTORY]`, and `--replay FILE` for an
+//! input that was kept. Everything is made from seeds that count up from `S`, so that a run can be
+//! repeated.
+
+#![forbid(unsafe_code)]
+
+mod case;
+mod mutate;
+#[cfg(feature = "peers")]
+mod peers;
+mod report;
+
+use case::{Checker, Target};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+const USAGE: &str =
+    "usage: fuzz TARGET [--seconds N] [--seed S] [--jobs N] [--out DIRECTORY] [--replay FILE]
+
+targets:
+  eval     generated modules: machine code, in several ways, and the meaning of the IR
+  engines  generated modules: machine code, wasmi and wasmtime
+  compile  damaged and random bytes through the compiler with every checker
+  wat      damaged text through the text format and the compiler
+  all      each of them in turn";
+
+struct Arguments {
+    targets: Vec<Target>,
+    seconds: u64,
+    seed: u64,
+    jobs: usize,
+    out: PathBuf,
+    replay: Option<PathBuf>,
+}
+
+fn arguments() -> Result<Arguments, String> {
+    let mut words = std::env::args().skip(1);
+    let name = words.next().ok_or(USAGE)?;
+    let targets = match Target::named(&name) {
+        Some(target) => vec![target],
+        None if name == "all" => Target::ALL.to_vec(),
+        None => return Err(format!("there is no target {name}\n{USAGE}")),
+    };
+    let mut arguments = Arguments {
+        targets,
+        seconds: 60,
+        seed: 1,
+        jobs: 1,
+        out: PathBuf::from("found"),
+        replay: None,
+    };
+    while let Some(option) = words.next() {
+        let value = words.next().ok_or_else(|| format!("{option} wants a value"))?;
+        let number = || value.parse::<u64>().map_err(|error| format!("{option} {value}: {error}"));
+        match option.as_str() {
+            "--seconds" => arguments.seconds = number()?,
+            "--seed" => arguments.seed = number()?,
+            "--jobs" => arguments.jobs = number()?.max(1) as usize,
+            "--out" => arguments.out = value.into(),
+            "--replay" => arguments.replay = Some(value.into()),
+            _ => return Err(format!("there is no option {option}\n{USAGE}")),
+        }
+    }
+    Ok(arguments)
+}
+
+fn main() -> ExitCode {
+    let arguments = match arguments() {
+        Ok(arguments) => arguments,
+        Err(message) => {
+            eprintln!("{message}");
+            return ExitCode::from(2);
+        }
+    };
+    case::keep_panics_quiet();
+    if let Some(file) = &arguments.replay {
+        return replay(&arguments, file);
+    }
+    if let Err(error) = std::fs::create_dir_all(&arguments.out) {
+        eprintln!("{}: {error}", arguments.out.display());
+        return ExitCode::from(2);
+    }
+    let time = Duration::from_secs(arguments.seconds / arguments.targets.len() as u64);
+    let mut found = 0;
+    for &target in &arguments.targets {
+        found += report::run(target, time, arguments.seed, arguments.jobs, &arguments.out);
+    }
+    if found == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Checks one input again.
+fn replay(arguments: &Arguments, file: &std::path::Path) -> ExitCode {
+    let target = arguments.targets[0];
+    let input = match std::fs::read(file) {
+        Ok(input) if target == Target::Wat => input,
+        Ok(input) => match runwell::text_to_binary(&input, Some(file)) {
+            Ok(input) => input,
+            Err(error) => {
+                eprintln!("{error:#}");
+                return ExitCode::from(2);
+            }
+        },
+        Err(error) => {
+            eprintln!("{}: {error}", file.display());
+            return ExitCode::from(2);
+        }
+    };
+    match Checker::new(target).check(&input, arguments.seed) {
+        Ok(done) => {
+            println!("nothing wrong: {done:?}");
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            println!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
