@@ -52,7 +52,7 @@ impl Target {
     pub(crate) fn input(self, seed: u64) -> Option<Vec<u8>> {
         let module = |nans| match seed % 2 {
             0 => Some(program::module(seed, nans)),
-            _ => generate::module(seed, nans),
+            _ => generate::from_seed(seed, nans),
         };
         match self {
             Target::Eval => module(Nans::Seen),

@@ -5,7 +5,7 @@ use arbitrary::Unstructured;
 use wasm_smith::{Config, MemoryOffsetChoices, Module};
 
 /// Loops and calls that a generated module may run before it stops itself.
-const FUEL: u32 = 1_000;
+const FUEL: u32 = 2_000;
 
 /// Bytes that a module is made of at the most.
 const BYTES: u64 = 6_000;
@@ -56,9 +56,28 @@ fn config(rng: &mut Rng, nans: Nans) -> Config {
     }
 }
 
+/// A valid module without imports that ends, made of `bytes`, with masked NaNs and a size of its own;
+/// `None` when they do not suffice.
+pub fn module(bytes: &[u8]) -> Option<Vec<u8>> {
+    let usual = Config {
+        memory64_enabled: true,
+        allow_floats: true,
+        disallow_traps: false,
+        max_funcs: 12,
+        min_memories: 0,
+        max_memories: 3,
+        max_tables: 3,
+        max_instructions: 400,
+        max_values: 10,
+        memory_offset_choices: MemoryOffsetChoices::default(),
+        ..config(&mut Rng(0), Nans::Masked)
+    };
+    module_of(usual, bytes)
+}
+
 /// A valid module without imports that ends, made from `seed`; `None` when this seed does not give
 /// one.
-pub fn module(seed: u64, nans: Nans) -> Option<Vec<u8>> {
+pub fn from_seed(seed: u64, nans: Nans) -> Option<Vec<u8>> {
     let mut rng = Rng(seed.wrapping_mul(0x2545_f491_4f6c_dd1d));
     let config = config(&mut rng, nans);
     let len = 200 + rng.below(BYTES);

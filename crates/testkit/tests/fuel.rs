@@ -5,7 +5,7 @@ use runwell::{
     ValType,
 };
 use runwell_testkit::count::{COUNTER, counting};
-use runwell_testkit::{Nans, Rng, generate, program};
+use runwell_testkit::{Rng, generate};
 
 fn engine(schedule: Option<Schedule>, guarded: bool) -> Engine {
     let mut config = Config::new();
@@ -189,11 +189,8 @@ fn fuel_is_a_count_of_operators() {
     let (mut calls, mut modules) = (0, 0);
     for seed in 0..2500 {
         let mut rng = Rng(seed);
-        let wasm = match seed % 16 {
-            0 => Some(program::module(seed, Nans::Seen)),
-            _ => generate::module(seed, Nans::Seen),
-        };
-        let Some(wasm) = wasm else { continue };
+        let bytes = rng.bytes(600 + 40 * (seed as usize % 80));
+        let Some(wasm) = generate::module(&bytes) else { continue };
         let schedule = if seed % 3 == 0 { costly } else { Schedule::default() };
         calls += compare(&wasm, schedule, &mut rng);
         modules += 1;

@@ -1,14 +1,16 @@
 //! The text form of the IR, on functions made from generated modules.
 
 use runwell_ir::{Function, parse, print, same, verify};
-use runwell_testkit::{Nans, Rng, generate};
+use runwell_testkit::{Rng, generate};
 use runwell_wasm::{Limits, Parsed, Translator};
 
 /// Calls `f` on each function of `count` generated modules.
 fn for_each_function(count: u64, mut f: impl FnMut(u64, &Function)) {
     let mut translator = Translator::new();
     for seed in 0..count {
-        let Some(wasm) = generate::module(seed, Nans::Masked) else { continue };
+        let mut rng = Rng(seed.wrapping_mul(0x2545_f491_4f6c_dd1d));
+        let len = 300 + (rng.next_u64() % 6000) as usize;
+        let Some(wasm) = generate::module(&rng.bytes(len)) else { continue };
         let parsed = Parsed::parse(&wasm, &Limits::default()).expect("a valid module");
         for own in 0..parsed.info.bodies.len() {
             let func = translator.translate(&parsed.info, &parsed.validation, &wasm, own);
