@@ -6,7 +6,7 @@
 //! and without uses counts nothing for its operands, and an edge argument counts only once the
 //! parameter it feeds is known to be used. Parameters that feed each other around loops and nothing
 //! else thus stay at zero; a work list on which each instruction stands at most once sees to the
-//! ones that are found late. The same walk numbers the *barriers* (writes and traps), so that
+//! ones that are found late. The same walk numbers the *barriers* (writes and whatever may trap), so that
 //! "nothing between here and there forbids to move this load" is one subtraction.
 //!
 //! The second selects. The root of each tile is an instruction that somebody asked for (its virtual
@@ -112,12 +112,7 @@ impl Scratch {
                 let inst = &func.insts[index as usize];
                 self.order[index as usize] = barriers;
                 let root = is_root(func, inst);
-                if root
-                    && (inst.op.access_bytes(inst.ty) == 0
-                        || inst.op.info().effect == Effect::Write)
-                {
-                    barriers += 1;
-                }
+                barriers += u32::from(root);
                 if root || self.uses[index as usize] != 0 {
                     self.count_operands(func, inst, index, work);
                     while let Some(late) = self.worklist.pop() {
@@ -459,14 +454,13 @@ impl Lower<'_> {
         self.shared |= self.scratch.uses[index as usize] != 1;
     }
 
-    /// True if nothing between instruction `index` and the root writes or traps otherwise.
+    /// True if nothing between instruction `index` and the root writes or traps. Two loads keep their
+    /// order as well: which of them traps says where the guest was and how much fuel it had.
     pub fn unordered(&self, index: u32) -> bool {
         let (before, after) =
             (self.scratch.order[index as usize], self.scratch.order[self.root as usize]);
         let root = &self.func.insts[self.root as usize];
-        let own = is_root(self.func, root)
-            && (root.op.access_bytes(root.ty) == 0 || root.op.info().effect == Effect::Write);
-        before == after + u32::from(own)
+        before == after + u32::from(is_root(self.func, root))
     }
 
     /// Declares that the tile does the work of instruction `index`.
