@@ -3,6 +3,7 @@
 //! The same file is compiled against wasmtime itself by the test of that name in `bench/`, so it
 //! stays what it claims to be.
 
+use wasmtime::error::Context as _;
 use wasmtime::*;
 
 struct State {
