@@ -173,6 +173,9 @@ impl Subject for Oracle {
     }
 }
 
+/// More fuel than generated modules use, where it is metered.
+const PLENTY: u64 = 1 << 62;
+
 /// runwell's machine code.
 pub struct Machine {
     name: String,
@@ -257,6 +260,12 @@ impl Subject for Machine {
     fn instantiate(&mut self) -> Outcome {
         let engine = self.module.engine().clone();
         self.store = Store::new(&engine, ());
+        // Only a metered one has fuel to be set.
+        if self.store.get_fuel().is_ok()
+            && let Err(error) = self.store.set_fuel(PLENTY)
+        {
+            return failed(&error);
+        }
         match Linker::new(&engine).instantiate(&mut self.store, &self.module) {
             Ok(instance) => {
                 self.instance = Some(instance);

@@ -15,7 +15,7 @@ const STACK: usize = 64 << 20;
 /// How the report of a module starts that is not even accepted.
 const REFUSED: &str = "the module is refused";
 
-/// Engines with every checker on, that differ in optimisation, memory checks and processor.
+/// Engines with every checker on, that differ in optimisation, memory checks, processor and metering.
 pub struct Variants {
     engines: Vec<(&'static str, Engine)>,
 }
@@ -38,8 +38,14 @@ impl Variants {
             config.optimize(optimize).guarded_memories(guards).baseline_cpu(baseline);
             (name, Engine::new(&config).expect("an engine"))
         };
+        let metered = {
+            let mut config = Config::new();
+            config.max_wasm_stack(STACK).verify(true).compile_jobs(1).consume_fuel(true);
+            ("metered", Engine::new(&config).expect("an engine"))
+        };
         Variants {
             engines: vec![
+                metered,
                 engine("optimised, guard pages", true, true, false),
                 engine("optimised, explicit checks, baseline processor", true, false, true),
                 engine("not optimised, explicit checks", false, false, false),
