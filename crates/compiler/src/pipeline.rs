@@ -10,6 +10,7 @@ use runwell_codegen::{Codegen, CompiledFunction};
 use runwell_ir::work::{Pass, Work};
 use runwell_ir::{Function, Op};
 use runwell_wasm::{Limits, ModuleInfo, Parsed, Translator};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 /// A compiled module.
@@ -35,15 +36,16 @@ pub fn compile(bytes: &[u8], options: &Options) -> Result<CompiledModule, Error>
     let start = Instant::now();
     let parsed = Parsed::parse(bytes, &Limits::default())?;
     let mut env = module_env(&parsed.info, options);
-    let (parts, workers) = match run(bytes, &parsed, &env, options) {
-        Err(Stop::Leaves) => {
-            env.tail_calls_leave = true;
-            run(bytes, &parsed, &env, options).map_err(Stop::into_error)?
-        }
-        done => done.map_err(Stop::into_error)?,
-    };
+    let mut done = run(bytes, &parsed, &env, options);
+    if let Err(Stop::Leaves) = done {
+        env.tail_calls_leave = true;
+        done = run(bytes, &parsed, &env, options);
+    }
+    let (parts, workers) = done.map_err(|stop| stop.into_error(bytes, &parsed))?;
     let mut report = Report { module_bytes: bytes.len() as u64, ..Report::default() };
     workers.iter().for_each(|worker| report.add(&worker.report));
+    // Linking needs memory of its own; what the passes held goes first.
+    drop(workers);
     let linking = Instant::now();
     let image = link(parts, &parsed.info, &mut report.work)?;
     report.times[Pass::Link as usize] = linking.elapsed();
@@ -61,9 +63,50 @@ fn run(
 ) -> Result<(Vec<Part>, Vec<Worker>), Stop> {
     let batches = schedule::batches(parsed.info.bodies.iter().map(|body| body.len()));
     let worker = || Worker::new(options);
+    let moved = Moved::new(bytes.len());
     schedule::run(batches.len(), options.jobs, worker, |worker, batch| {
-        worker.batch(bytes, parsed, env, options, batches[batch])
+        worker.batch(bytes, parsed, env, options, &moved, batches[batch])
     })
+}
+
+/// What all functions together may move by wide calls and branches. The sum does not depend on the
+/// order of threads, so whether a module is over the limit does not either.
+struct Moved {
+    limit: u64,
+    excess: AtomicU64,
+}
+
+impl Moved {
+    fn new(bytes: usize) -> Moved {
+        Moved { limit: Limits::moved_values(bytes), excess: AtomicU64::new(0) }
+    }
+
+    /// Adds what one function moves.
+    fn add(&self, excess: u64) -> Result<(), Stop> {
+        if excess > 0 && self.excess.fetch_add(excess, Ordering::Relaxed) + excess > self.limit {
+            return Err(Stop::Moved);
+        }
+        Ok(())
+    }
+}
+
+/// The limit on moved values of a module that exceeds it: one more scan over the bodies finds where.
+fn moved_error(bytes: &[u8], parsed: &Parsed) -> Option<Error> {
+    let limit = Limits::moved_values(bytes.len());
+    let mut scanner = Translator::new();
+    let mut sum = 0;
+    for (own, body) in parsed.info.bodies.iter().enumerate() {
+        sum += scanner.scan_arity(&parsed.info, bytes, own);
+        if sum > limit {
+            return Some(Error::Limit {
+                name: runwell_wasm::MOVED_VALUES,
+                limit,
+                offset: body.start as usize,
+                func: Some(parsed.info.imported_funcs() + own as u32),
+            });
+        }
+    }
+    None
 }
 
 /// Why compiling functions went no further.
@@ -74,16 +117,19 @@ enum Stop {
     /// they must restore the registers that name the instance. Few modules do this and none says so
     /// in front, so functions are compiled as if none did, and at most once more.
     Leaves,
+    /// The functions move too many values together.
+    Moved,
 }
 
 impl Stop {
-    fn into_error(self) -> Error {
-        match self {
-            Stop::Error(error) => error,
-            Stop::Leaves => Error::Bug {
-                message: "tail calls were announced and yet surprising".to_string(),
-                func: None,
-            },
+    /// Of several reasons the one that is given does not depend on what was met first: too many
+    /// moved values come before a fault of any function.
+    fn into_error(self, bytes: &[u8], parsed: &Parsed) -> Error {
+        let bug = |message: &str| Error::Bug { message: message.to_string(), func: None };
+        match (moved_error(bytes, parsed), self) {
+            (Some(error), _) | (None, Stop::Error(error)) => error,
+            (None, Stop::Leaves) => bug("tail calls were announced and yet surprising"),
+            (None, Stop::Moved) => bug("two counts of moved values differ"),
         }
     }
 }
@@ -114,13 +160,15 @@ pub(crate) fn leaves(func: &Function, imported_funcs: u32) -> bool {
 pub fn validate(bytes: &[u8], options: &Options) -> Result<(), Error> {
     let parsed = Parsed::parse(bytes, &Limits::default())?;
     let batches = schedule::batches(parsed.info.bodies.iter().map(|body| body.len()));
+    let moved = Moved::new(bytes.len());
     schedule::run(batches.len(), options.jobs, Translator::new, |translator, batch| {
         let (first, end) = batches[batch];
         (first..end).try_for_each(|own| {
             translator.translate(&parsed.info, &parsed.validation, bytes, own)?;
-            Ok::<(), Error>(())
+            moved.add(translator.excess_arity())
         })
-    })?;
+    })
+    .map_err(|stop| stop.into_error(bytes, &parsed))?;
     Ok(())
 }
 
@@ -179,11 +227,13 @@ impl Worker {
         parsed: &Parsed,
         env: &ModuleEnv,
         options: &Options,
+        moved: &Moved,
         (first, end): (usize, usize),
     ) -> Result<Part, Stop> {
         let mut part = Part::default();
         for own in first..end {
             self.function(bytes, parsed, env, options, own, &mut part)?;
+            moved.add(self.translator.excess_arity())?;
         }
         Ok(part)
     }
@@ -232,6 +282,18 @@ impl Worker {
 impl Part {
     fn append(&mut self, compiled: CompiledFunction) -> Result<(), Error> {
         let image = &mut self.image;
+        if image.funcs.is_empty() {
+            // The first function needs no copy, which tells when it is a large one.
+            check_text(compiled.code.len() as u64)?;
+            let end = compiled.code.len() as u32;
+            image.funcs.push(FuncRange { start: 0, end, frame_bytes: compiled.frame_bytes });
+            image.text = compiled.code;
+            image.traps = compiled.traps;
+            image.srclocs = compiled.srclocs;
+            image.rests = compiled.rests;
+            self.relocs = compiled.relocs;
+            return Ok(());
+        }
         let start = image.text.len().next_multiple_of(FUNC_ALIGN);
         check_text((start + compiled.code.len()) as u64)?;
         image.text.resize(start, PADDING);

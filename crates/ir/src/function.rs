@@ -120,7 +120,8 @@ pub struct LoopData {
 
 /// A function in SSA form.
 ///
-/// Block 0 is the entry; its parameters are the function's. Blocks are stored in order.
+/// Block 0 is the entry; its parameters are the function's, as many of the first ones as are in
+/// use. Blocks are stored in order.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Function {
     /// Index in the module's function index space.

@@ -1,7 +1,7 @@
 //! Checks a function's invariants.
 //!
 //! 1. Operand lists and edges lie inside of the pool.
-//! 2. Block 0 exists, has the function's parameters and no predecessors.
+//! 2. Block 0 exists, has parameters of the function (the first ones, in order) and no predecessors.
 //! 3. Blocks are contiguous and in order; parameters (or the copies that replaced them) come first,
 //!    the one terminator last.
 //! 4. A loop is a range of blocks inside of its parent's, comes after it and is one deeper; its
@@ -91,8 +91,8 @@ fn blocks(func: &Function) -> Result<(), String> {
     let Some(sig) = func.sigs.get(func.sig.index()) else {
         return Err("the function has no signature".to_string());
     };
-    if entry.params as usize != sig.params.len() {
-        return Err("the entry's parameters are not the function's".to_string());
+    if entry.params as usize > sig.params.len() {
+        return Err("the entry has more parameters than the function".to_string());
     }
     let mut next = 0;
     for (index, data) in func.blocks.iter().enumerate() {
@@ -118,7 +118,7 @@ fn blocks(func: &Function) -> Result<(), String> {
     if next as usize != func.insts.len() || func.src.len() != func.insts.len() {
         return Err("instructions outside of blocks".to_string());
     }
-    for (inst, ty) in func.insts.iter().zip(&sig.params) {
+    for (inst, ty) in func.insts[..entry.params as usize].iter().zip(&sig.params) {
         if inst.ty != *ty {
             return Err("an entry parameter is of another type than the function's".to_string());
         }

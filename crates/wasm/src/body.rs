@@ -19,10 +19,11 @@
 use crate::control::{Edge, Frame, LoopParam, MergeLocal};
 use crate::error::{Error, Result};
 use crate::features;
+use crate::limits::Limits;
 use crate::locals::{Local, LogEntry};
 use crate::module::{ModuleInfo, Validation};
 use crate::operator::Visitor;
-use crate::scan::Scan;
+use crate::scan::{MOVED_VALUES, Scan};
 use crate::section;
 use runwell_abi::Type;
 use runwell_abi::fuel::Schedule;
@@ -31,6 +32,9 @@ use runwell_ir::{Function, LoopId, SigRef, Value, Work};
 use runwell_opt::{Builder, Passes};
 use wasmparser as wp;
 use wasmparser::BinaryReader;
+
+/// More locals than the validator admits, parameters included.
+const MAX_LOCALS: u32 = 51_000;
 
 /// Translates bodies to SSA: a reusable context, one per thread. What it yields for a body does not
 /// depend on what it did before.
@@ -124,6 +128,22 @@ impl Translator {
         self.cx.scan.operators
     }
 
+    /// Values that the last body moves beyond [`crate::Limits::arity_per_operator`].
+    pub fn excess_arity(&self) -> u64 {
+        self.cx.scan.excess_arity
+    }
+
+    /// As [`Translator::excess_arity`], for own function number `own`, which need not be valid and
+    /// is not translated.
+    ///
+    /// # Panics
+    /// When `own` is out of range or `bytes` is another binary.
+    pub fn scan_arity(&mut self, module: &ModuleInfo, bytes: &[u8], own: usize) -> u64 {
+        // A body that cannot be read moves what it moves up to there.
+        let _ = self.cx.scan_arity(module, bytes, own);
+        self.cx.scan.excess_arity
+    }
+
     /// Validates and translates own function number `own` of `module`. `bytes` is the binary that
     /// `module` and `validation` were parsed from. The function stays valid until the next call.
     ///
@@ -185,6 +205,27 @@ fn second_look(
 }
 
 impl Cx {
+    fn scan_arity(&mut self, module: &ModuleInfo, bytes: &[u8], own: usize) -> Result<()> {
+        self.scan.excess_arity = 0;
+        let range = module.bodies[own].clone();
+        let body = &bytes[range.start as usize..range.end as usize];
+        let sig = &module.types[module.funcs[module.imported_funcs() as usize + own] as usize];
+        let mut reader = BinaryReader::new_features(body, range.start.into(), features::SUPPORTED);
+        let mut declared = sig.params.len() as u32;
+        for _ in 0..reader.read_var_u32()? {
+            declared = declared.saturating_add(reader.read_var_u32()?);
+            reader.read::<wp::ValType>()?;
+        }
+        // What the validator would refuse moves nothing.
+        if declared > MAX_LOCALS {
+            return Ok(());
+        }
+        let start = reader.current_position();
+        let results = sig.results.len();
+        self.scan.run(module, &body[start..], declared, results, &Limits::default());
+        Ok(())
+    }
+
     #[allow(clippy::too_many_arguments)]
     fn walk(
         &mut self,
@@ -203,14 +244,11 @@ impl Cx {
         let at = reader.original_position() as u32;
         let sig = &module.types[ty as usize];
         let declared = validator.len_locals();
-        self.scan.run(
-            module,
-            &body[start..],
-            at,
-            declared,
-            sig.results.len(),
-            &validation.limits,
-        )?;
+        let results = sig.results.len();
+        self.scan.run(module, &body[start..], declared, results, &validation.limits);
+        if self.scan.excess_arity > validation.moved_values {
+            return Err(Error::limit(MOVED_VALUES, validation.moved_values, at));
+        }
         self.begin(module, index, ty, at);
         self.charge(0, self.scan.meter.entry);
         self.scan.meter.rest = self.scan.meter.entry;
@@ -274,16 +312,17 @@ impl Cx {
         self.b.begin(index, SigRef(ty), module.types.clone());
         self.b.set_src(at);
         self.b.start_block(LoopId::NONE);
-        for &ty in &sig.params {
+        let locals = self.scan.mentioned.iter().max().map_or(0, |&most| most as usize + 1);
+        if self.locals.len() < locals {
+            self.locals.resize(locals, Local::default());
+        }
+        // A type of a thousand parameters costs two bytes in each function: those behind the last
+        // one in use are not made.
+        for &ty in sig.params.iter().take(locals) {
             let value = self.b.param(ty);
             self.args.push(value);
         }
-        self.extra += sig.params.len();
-        if let Some(&most) = self.scan.mentioned.iter().max()
-            && self.locals.len() <= most as usize
-        {
-            self.locals.resize(most as usize + 1, Local::default());
-        }
+        self.extra += self.args.len();
         for at in 0..self.scan.mentioned.len() {
             let local = self.scan.mentioned[at];
             let (ty, param) = match sig.params.get(local as usize) {

@@ -41,3 +41,4 @@ pub use module::{
     MemoryType, ModuleInfo, Parsed, SegmentMode, TableType, Validation,
 };
 pub use runwell_opt::Passes;
+pub use scan::MOVED_VALUES;

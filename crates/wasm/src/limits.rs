@@ -17,16 +17,23 @@ pub struct Limits {
     pub tables: u32,
     /// Memories, imported ones included.
     pub memories: u32,
-    /// Open blocks, loops and conditionals at one point of a body.
-    pub nesting: u32,
     /// Values that operators move per operator (parameters, results and arguments of calls, blocks
-    /// and branches), summed over a body; [`Limits::ARITY_BASE`] come on top.
+    /// and branches), on the average of a body. What a body moves beyond that counts against
+    /// [`Limits::moved_values`] of the module. Ordinary bodies move half a value per operator.
     pub arity_per_operator: u32,
 }
 
 impl Limits {
-    /// Moved values that every body may have, however small: two calls of the widest type.
-    pub const ARITY_BASE: u64 = 4096;
+    /// Values that the bodies of a module of `bytes` may move together, beyond
+    /// [`Limits::arity_per_operator`]. Two bytes can move two thousand values, and a function of
+    /// seven bytes a thousand, each of which costs time and machine code; so the bound is one of the
+    /// whole module, in proportion to its size.
+    pub const fn moved_values(bytes: usize) -> u64 {
+        Limits::MOVED_VALUES_BASE + bytes as u64 / 2
+    }
+
+    /// Moved values that every module may have, however small: four calls of the widest type.
+    pub const MOVED_VALUES_BASE: u64 = 8192;
 }
 
 impl Default for Limits {
@@ -37,8 +44,7 @@ impl Default for Limits {
             functions: 1_000_000,
             tables: 10_000,
             memories: 100,
-            nesting: 1 << 16,
-            arity_per_operator: 16,
+            arity_per_operator: 2,
         }
     }
 }

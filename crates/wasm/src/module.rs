@@ -264,6 +264,8 @@ impl ModuleInfo {
 pub struct Validation {
     resources: Option<ValidatorResources>,
     pub(crate) limits: Limits,
+    /// [`Limits::moved_values`] of the module.
+    pub(crate) moved_values: u64,
 }
 
 impl Validation {
@@ -274,8 +276,12 @@ impl Validation {
         Some(FuncToValidate { resources, index, ty, features: features::SUPPORTED })
     }
 
-    pub(crate) fn new(resources: Option<ValidatorResources>, limits: Limits) -> Validation {
-        Validation { resources, limits }
+    pub(crate) fn new(
+        resources: Option<ValidatorResources>,
+        limits: Limits,
+        bytes: usize,
+    ) -> Validation {
+        Validation { resources, limits, moved_values: Limits::moved_values(bytes) }
     }
 }
 

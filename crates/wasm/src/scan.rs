@@ -18,11 +18,11 @@
 //!   [`PAIRS_PER_OPERATOR`], the most expensive locals, by powers of two, move to frame slots until
 //!   the rest fits. No function of a corpus of 11,318 published ones comes near the bound.
 //! - *Arity.* Values moved by calls, branches and block types are summed over the body, and a body
-//!   beyond [`Limits::arity_per_operator`] is refused before anybody moves them.
+//!   that moves more than [`Limits::moved_values`] is refused before anybody moves them. The same
+//!   bound holds for all bodies of the module together, which is for the pipeline to keep.
 //!
 //! Complexity: O(bytes). Declared but unused locals cost nothing: tables are stamped, not cleared.
 
-use crate::error::{Error, Result};
 use crate::limits::Limits;
 use crate::meter::{Kind, Meter};
 use crate::module::ModuleInfo;
@@ -51,6 +51,9 @@ pub(crate) mod effect {
     /// A local is written.
     pub(crate) const LOCAL: u8 = 32;
 }
+
+/// Name of the limit on moved values.
+pub const MOVED_VALUES: &str = "values moved by wide calls and branches";
 
 /// No mark, no construct.
 pub(crate) const NONE: u32 = u32::MAX;
@@ -116,6 +119,8 @@ pub(crate) struct Scan {
     pub(crate) mentioned: Vec<u32>,
     /// Operators read.
     pub(crate) operators: u32,
+    /// Values moved beyond [`Limits::arity_per_operator`].
+    pub(crate) excess_arity: u64,
     /// True if some local lives in a frame slot.
     pub(crate) any_demoted: bool,
     /// Where fuel is charged.
@@ -265,38 +270,25 @@ impl Cursor<'_> {
 
 impl Scan {
     /// Scans the operators of a body: the bytes after its local declarations. `declared` is the
-    /// number of locals, parameters included; `results` the number of the function's results; `at`
-    /// the position of `bytes` in the module.
-    ///
-    /// # Errors
-    /// When the body exceeds the limits on nesting or arity.
+    /// number of locals, parameters included; `results` the number of the function's results.
     pub(crate) fn run(
         &mut self,
         module: &ModuleInfo,
         bytes: &[u8],
-        at: u32,
         declared: u32,
         results: usize,
         limits: &Limits,
-    ) -> Result<()> {
+    ) {
         self.begin(declared, bytes.len());
         self.results = results as u32;
         let mut cursor = Cursor { bytes, at: 0 };
-        while self.step(&mut cursor, module).is_some() {
-            if self.open.len() > limits.nesting as usize {
-                let at = at + cursor.at as u32;
-                return Err(Error::limit("nesting of blocks", limits.nesting.into(), at));
-            }
-        }
-        let allowed = u64::from(limits.arity_per_operator) * u64::from(self.operators);
-        if self.arity > allowed + Limits::ARITY_BASE {
-            return Err(Error::limit("values moved by calls and branches", allowed, at));
-        }
+        while self.step(&mut cursor, module).is_some() {}
+        let paid = u64::from(limits.arity_per_operator) * u64::from(self.operators);
+        self.excess_arity = self.arity.saturating_sub(paid);
         self.settle_budget();
         if self.meter.is_on() {
             self.meter.sweep(&mut self.constructs);
         }
-        Ok(())
     }
 
     /// True if `local`, a mentioned one, lives in a frame slot.
@@ -327,6 +319,7 @@ impl Scan {
         self.open.clear();
         self.operators = 0;
         self.arity = 0;
+        self.excess_arity = 0;
         self.any_demoted = false;
         self.declared = declared;
         self.marks_limit = MARKS_PER_BYTE * bytes + MARKS_BASE;
@@ -591,7 +584,10 @@ impl Scan {
     }
 
     fn end(&mut self) {
-        let Some(open) = self.open.pop() else { return };
+        let Some(open) = self.open.pop() else {
+            self.arity += u64::from(self.results);
+            return;
+        };
         let Construct { branches, writes, effects, .. } = self.constructs[open.construct as usize];
         self.effect(effects);
         let incoming = u64::from(branches) + u64::from(open.falls);

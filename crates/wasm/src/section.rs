@@ -145,7 +145,7 @@ impl Reader {
         for payload in parser.parse_all(bytes) {
             self.payload(bytes, payload?)?;
         }
-        self.finish()
+        self.finish(bytes.len())
     }
 
     fn payload(&mut self, bytes: &[u8], payload: Payload<'_>) -> Result<()> {
@@ -446,7 +446,7 @@ impl Reader {
     }
 
     /// Numbers the escaping functions and lays out the context.
-    fn finish(self) -> Result<Parsed> {
+    fn finish(self, bytes: usize) -> Result<Parsed> {
         let Reader { mut info, mut counts, types, .. } = self;
         info.types = types.into();
         let mut escaped = vec![ModuleInfo::NONE; info.funcs.len()];
@@ -478,7 +478,7 @@ impl Reader {
         counts.own_globals = info.globals.len() as u32 - counts.imported_globals;
         counts.types = info.types.len() as u32;
         info.layout = VmctxLayout::new(counts);
-        let validation = Validation::new(self.resources, self.limits);
+        let validation = Validation::new(self.resources, self.limits, bytes);
         Ok(Parsed { info, validation })
     }
 }

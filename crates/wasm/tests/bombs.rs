@@ -143,12 +143,7 @@ fn a_few_wide_branches_are_fine() {
 }
 
 #[test]
-fn nesting_has_a_limit_and_no_recursion() {
+fn nesting_is_no_recursion() {
     let nest = |n: usize| format!("(module (func {}{}))", "block ".repeat(n), "end ".repeat(n));
-    cost(&nest(60_000));
-    let bytes = wat::parse_str(nest(70_000)).unwrap();
-    let parsed = Parsed::parse(&bytes, &Limits::default()).unwrap();
-    let mut translator = Translator::new();
-    let error = translator.translate(&parsed.info, &parsed.validation, &bytes, 0).unwrap_err();
-    assert!(matches!(error.kind(), ErrorKind::Limit { .. }), "{error}");
+    cost(&nest(300_000));
 }

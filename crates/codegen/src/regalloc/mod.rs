@@ -201,6 +201,10 @@ struct Env {
 const EDGE_MOVES_PER_INST: usize = 8;
 const EDGE_MOVES_FREE: usize = 256;
 
+/// Instructions from which on scratch memory is given back before code is emitted, which lowers the
+/// peak; for smaller functions it is worth more kept.
+const LARGE: usize = 1 << 14;
+
 /// The allocator with its scratch memory, to be used for one function after the other.
 #[derive(Default, Debug)]
 pub struct Allocator {
@@ -252,6 +256,9 @@ impl Allocator {
         out.used_callee_saved = RegSet(walk.used_saved);
         work.charge(Pass::Allocate, code.insts.len() + code.operands.len());
         spill::finish(&mut self.scratch, &env, &mut self.out, code.insts.len(), work);
+        if code.insts.len() > LARGE {
+            self.scratch = Scratch::default();
+        }
         &self.out
     }
 }

@@ -100,9 +100,11 @@ struct Frame {
 impl Frame {
     fn new(func: std::rc::Rc<Function>, args: &[u64]) -> Frame {
         let mut values = vec![0; func.insts.len()];
-        values[..args.len()].copy_from_slice(args);
+        // The entry may do without the last ones.
+        let params = func.blocks[0].params as usize;
+        values[..params].copy_from_slice(&args[..params]);
         let slots = vec![0; func.slots.len()];
-        Frame { values, slots, at: args.len(), func }
+        Frame { values, slots, at: params, func }
     }
 
     fn value(&self, value: Value) -> u64 {

@@ -55,6 +55,15 @@ const MAX_CODE: usize = 128 << 20;
 const CONSTANT_PROBES: usize = 16;
 const UNBOUND: u32 = u32::MAX;
 
+/// Elements from which on a list is handed over instead of copied: for large functions the copy
+/// would count twice at the peak of memory, for small ones the reused memory is worth more.
+const LARGE: usize = 1 << 16;
+
+/// What was collected in `list`, which is cleared before it is used again.
+pub(super) fn hand_over<T: Clone>(list: &mut Vec<T>) -> Vec<T> {
+    if list.len() < LARGE { list.clone() } else { core::mem::take(list) }
+}
+
 /// Machine code under construction.
 #[derive(Debug, Default)]
 pub(super) struct Asm {
@@ -231,10 +240,10 @@ impl Asm {
         }
         debug_assert!(self.traps.is_sorted_by_key(|&(at, _)| at));
         Ok(CompiledFunction {
-            code: self.code.clone(),
+            code: hand_over(&mut self.code),
             code_bytes: code_bytes as u32,
-            relocs: self.relocs.clone(),
-            traps: self.traps.clone(),
+            relocs: hand_over(&mut self.relocs),
+            traps: hand_over(&mut self.traps),
             srclocs: Vec::new(),
             rests: Vec::new(),
             frame_bytes: 0,

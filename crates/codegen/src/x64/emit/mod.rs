@@ -107,7 +107,7 @@ impl Emitter {
         self.order = order;
         let mut compiled = self.asm.finish()?;
         work.charge(Pass::Emit, compiled.code.len());
-        compiled.srclocs = self.srclocs.clone();
+        compiled.srclocs = asm::hand_over(&mut self.srclocs);
         compiled.rests = input.func.rests.clone();
         compiled.frame_bytes = self.frame.bytes;
         Ok(compiled)
