@@ -10,6 +10,8 @@ use wasm_encoder::{ConstExpr, Elements, HeapType, ValType};
 fn repeat(n: usize, mut step: impl FnMut(&mut Sink<'_>, u32)) -> Vec<u8> {
     one(&[(1, I32), (1, I64), (1, ValType::F32)], |f| {
         (0..n as u32).for_each(|i| step(f, i));
+        // So that nothing of it is without use.
+        f.local_get(P32).global_set(0).local_get(P64).global_set(1).local_get(PF).global_set(3);
     })
 }
 

@@ -243,6 +243,37 @@ declare! {
         wasm.export_func("f", func);
         wasm.finish()
     };
+    call_multi_diluted: "calls of many values, each with a hundred operators of a byte each",
+    |bytes, n| around_call(width(bytes), |f, _| {
+        (0..n).for_each(|_| {
+            f.call(0);
+            (0..120).for_each(|_| { f.nop(); });
+        });
+    });
+    wide_relays: "functions of a few bytes that pass on what another one gives",
+    |bytes, n| {
+        let Wide { mut wasm, yields, .. } = wide(width(bytes));
+        let source = wasm.func(yields, &[], |f| { f.unreachable(); });
+        (0..n).for_each(|_| { wasm.func(yields, &[], |f| { f.call(source); }); });
+        wasm.finish()
+    };
+    wide_calls_small: "functions of a few bytes that call another one that gives many values",
+    |bytes, n| {
+        let Wide { mut wasm, yields, .. } = wide(width(bytes));
+        let source = wasm.func(yields, &[], |f| { f.unreachable(); });
+        let ty = wasm.ty(&[], &[]);
+        (0..n).for_each(|_| { wasm.func(ty, &[], |f| { f.call(source).unreachable(); }); });
+        wasm.finish()
+    };
+    sig_funcs_last: "functions of a type of many parameters that use the last one",
+    |bytes, n| {
+        let mut wasm = crate::build::base();
+        let types = vec![I32; width(bytes)];
+        let ty = wasm.ty(&types, &[I32]);
+        let last = types.len() as u32 - 1;
+        (0..n).for_each(|_| { wasm.func(ty, &[], |f| { f.local_get(last); }); });
+        wasm.finish()
+    };
     sig_funcs: "functions of a type of many parameters, each of a few bytes",
     |bytes, n| {
         let mut wasm = crate::build::base();

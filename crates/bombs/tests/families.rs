@@ -7,7 +7,10 @@ use runwell_wasm::features::SUPPORTED;
 const SIZES: [usize; 4] = [1 << 10, 8 << 10, 64 << 10, 1 << 20];
 
 /// Families that make the reference validator itself take seconds for a megabyte.
-const SLOW_TO_VALIDATE: [&str; 22] = [
+const SLOW_TO_VALIDATE: [&str; 25] = [
+    "wide_relays",
+    "wide_calls_small",
+    "sig_funcs_last",
     "block_params",
     "block_params_left",
     "block_params_nest",

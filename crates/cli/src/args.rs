@@ -35,6 +35,8 @@ pub(crate) enum Command {
     Wast(Wast),
     /// Prints what the compiler makes of one function
     Inspect(Inspect),
+    /// Compiles hostile modules and compares what they cost with what runwell promises
+    Bombs(Bombs),
 }
 
 /// Format of figures.
@@ -156,9 +158,43 @@ pub(crate) struct Inspect {
     pub(crate) file: PathBuf,
 }
 
+#[derive(Args, Debug)]
+pub(crate) struct Bombs {
+    /// Sizes of the modules, in bytes, or with k or m behind the number
+    #[arg(long, value_name = "SIZE", value_delimiter = ',', value_parser = size,
+        default_value = "16k,64k,256k,1m")]
+    pub(crate) sizes: Vec<usize>,
+    /// Say what there is and what it attacks
+    #[arg(long)]
+    pub(crate) list: bool,
+    /// Print one line of JSON for each family
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Write the modules to this directory, as FAMILY-SIZE.wasm, instead of compiling them
+    #[arg(long, value_name = "DIR", conflicts_with = "list")]
+    pub(crate) emit: Option<PathBuf>,
+    /// Compile the module on standard input and print its figures
+    #[arg(long, hide = true)]
+    pub(crate) measure: bool,
+    /// Families; all, if none is named
+    #[arg(value_name = "FAMILY")]
+    pub(crate) families: Vec<String>,
+}
+
+/// A number of bytes: `100`, `16k` or `1m`.
+fn size(text: &str) -> Result<usize, String> {
+    let lower = text.to_ascii_lowercase();
+    let (digits, shift) = match lower.strip_suffix(['k', 'm']) {
+        Some(digits) => (digits, if lower.ends_with('k') { 10 } else { 20 }),
+        None => (lower.as_str(), 0),
+    };
+    let number: usize = digits.parse().map_err(|_| "expected a number such as 16k".to_string())?;
+    number.checked_mul(1 << shift).filter(|&n| n <= 1 << 30).ok_or("at most 1024m".to_string())
+}
+
 /// Puts `run` in front of arguments that name no command, so that a bare file is run.
 pub(crate) fn with_default_command(args: impl Iterator<Item = OsString>) -> Vec<OsString> {
-    const COMMANDS: [&str; 6] = ["run", "compile", "validate", "wast", "inspect", "help"];
+    const COMMANDS: [&str; 7] = ["run", "compile", "validate", "wast", "inspect", "bombs", "help"];
     const OWN_FLAGS: [&str; 4] = ["-h", "--help", "-V", "--version"];
     let mut args: Vec<OsString> = args.collect();
     if let Some(first) = args.get(1).and_then(|first| first.to_str()) {

@@ -41,8 +41,13 @@ pub(crate) fn validate(options: &Validate) -> Result<ExitCode> {
 
 /// The most memory this process has used so far, in bytes.
 fn peak_memory() -> u64 {
+    status("VmHWM:")
+}
+
+/// A number of bytes that the kernel keeps about this process; 0 where it keeps none.
+pub(crate) fn status(field: &str) -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let line = status.lines().find_map(|line| line.strip_prefix(field));
     let kib = line.and_then(|line| line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok());
     kib.unwrap_or(0) * 1024
 }

@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 mod args;
+mod bombs;
 mod compile;
 mod fail;
 mod inspect;
@@ -27,6 +28,7 @@ fn main() -> ExitCode {
         Command::Validate(options) => compile::validate(&options),
         Command::Wast(options) => wast::wast(&options),
         Command::Inspect(options) => inspect::inspect(&options),
+        Command::Bombs(options) => bombs::bombs(&options),
     };
     outcome.unwrap_or_else(|error| fail::report(&error))
 }
