@@ -1,0 +1,150 @@
+//! The bound on every family of hostile modules, by counters alone.
+//!
+//! At growing sizes, work per byte must not grow, and memory and machine code per byte must stay
+//! under what runwell promises. Memory is what the compiler has asked the allocator for, at the peak;
+//! it is counted here, and the same on each machine.
+
+use runwell_abi::{Arch, Features, Target};
+use runwell_bombs::families;
+use runwell_compiler::{Error, Options, compile};
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+/// Sizes of the modules.
+const SIZES: [usize; 3] = [16 << 10, 32 << 10, 64 << 10];
+/// Growth of work per byte from one size to the next.
+const DRIFT: f64 = 1.05;
+/// Bytes of machine code per byte of module.
+const CODE: f64 = 32.0;
+/// Bytes of memory per byte of module, and what a small module may take besides: tables of the
+/// compiler that do not depend on the module.
+const MEMORY: f64 = 200.0;
+const MEMORY_BASE: f64 = 512.0 * 1024.0;
+
+/// Families that do not keep the bound, and why. This table only ever gets shorter: a family that
+/// keeps the bound must not be in it.
+const KNOWN: &[(&str, &str)] = &[
+    ("block_params", WIDE),
+    ("block_params_left", WIDE),
+    ("block_params_nest", WIDE),
+    ("loop_params", WIDE),
+    ("loop_params_nest", WIDE),
+    ("if_params", WIDE),
+    ("call_multi", WIDE),
+    ("call_multi_few", WIDE),
+    ("call_indirect_multi", WIDE),
+    ("call_multi_dead", WIDE),
+    ("call_results_dropped", WIDE),
+    ("call_results_stacked", WIDE),
+    ("call_multi_diluted", WIDE),
+    ("wide_br_if", WIDE),
+    ("wide_br_if_out", WIDE),
+    ("wide_return", WIDE),
+    ("wide_relays", WIDE),
+    ("wide_calls_small", WIDE),
+    ("brtable_arity", WIDE),
+    ("brtables_arity", WIDE),
+    ("shift_branches", WIDE),
+    ("loop_shift", WIDE),
+    ("tail_calls_multi", WIDE),
+    ("sig_funcs_last", "a parameter is made for each of the type's in front of the last one used"),
+];
+
+const WIDE: &str = "refused: values moved by the thousand would need slots and shared copy routines, \
+                    and a validator that compares lists of types by identity";
+
+struct Counting;
+
+static NOW: AtomicUsize = AtomicUsize::new(0);
+static PEAK: AtomicUsize = AtomicUsize::new(0);
+
+fn grown(bytes: usize) {
+    let now = NOW.fetch_add(bytes, Relaxed) + bytes;
+    PEAK.fetch_max(now, Relaxed);
+}
+
+// SAFETY: every call is passed on unchanged to the system's allocator, which keeps the contract.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        grown(layout.size());
+        // SAFETY: the caller's promise is the one asked for.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        grown(layout.size());
+        // SAFETY: the caller's promise is the one asked for.
+        unsafe { System.alloc_zeroed(layout) }
+    }
+
+    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
+        NOW.fetch_sub(layout.size(), Relaxed);
+        // SAFETY: the caller's promise is the one asked for.
+        unsafe { System.dealloc(block, layout) }
+    }
+
+    unsafe fn realloc(&self, block: *mut u8, layout: Layout, bytes: usize) -> *mut u8 {
+        NOW.fetch_sub(layout.size(), Relaxed);
+        grown(bytes);
+        // SAFETY: the caller's promise is the one asked for.
+        unsafe { System.realloc(block, layout, bytes) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// What is wrong with how a family is compiled, at the first size where something is.
+fn fault(make: fn(usize) -> Vec<u8>) -> Option<String> {
+    // No optional instructions: the same code on each machine.
+    let target = Target { arch: Arch::X64, features: Features::default() };
+    let options = Options { jobs: 1, ..Options::new(target) };
+    let mut before = f64::INFINITY;
+    for size in SIZES {
+        let module = make(size);
+        let bytes = module.len() as f64;
+        let start = NOW.load(Relaxed);
+        PEAK.store(start, Relaxed);
+        let report = match compile(&module, &options) {
+            Ok(compiled) => compiled.report,
+            Err(error @ Error::Limit { .. }) => return Some(error.to_string()),
+            Err(error) => panic!("{error}"),
+        };
+        let memory = (PEAK.load(Relaxed) - start) as f64;
+        let work = report.work.total() as f64 / bytes;
+        let code = report.code_bytes as f64 / bytes;
+        if work > before * DRIFT {
+            return Some(format!("{work:.2} steps per byte after {before:.2}, at {size}"));
+        }
+        if code > CODE {
+            return Some(format!("{code:.1} bytes of code per byte, at {size}"));
+        }
+        if memory > MEMORY * bytes + MEMORY_BASE {
+            let memory = memory / bytes;
+            return Some(format!("{memory:.1} bytes of memory per byte, at {size}"));
+        }
+        before = work;
+    }
+    None
+}
+
+/// One test, since the count of memory is one of the whole process.
+#[test]
+fn every_family_keeps_the_bound() {
+    let known: BTreeMap<&str, &str> = KNOWN.iter().copied().collect();
+    let mut wrong = Vec::new();
+    for family in families() {
+        match (fault(family.make), known.contains_key(family.name)) {
+            (Some(fault), false) => wrong.push(format!("{}: {fault}", family.name)),
+            (None, true) => wrong.push(format!("{} is known no more, take it out", family.name)),
+            _ => {}
+        }
+    }
+    for name in known.keys() {
+        if runwell_bombs::find(name).is_none() {
+            wrong.push(format!("{name} is no family"));
+        }
+    }
+    assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+}
