@@ -98,6 +98,7 @@ fn has_size(op: MOp) -> bool {
         | MOp::Lea
         | MOp::Cmov
         | MOp::FAlu
+        | MOp::FAlu3
         | MOp::FSqrt
         | MOp::FRound
         | MOp::FCmp
@@ -154,7 +155,7 @@ fn kind(op: MOp, kind: u32) -> Option<String> {
             use BitKind::{Bsf, Bsr, Lzcnt, Popcnt, Tzcnt};
             of([Lzcnt, Tzcnt, Popcnt, Bsr, Bsf], kind, |k| k as u32)
         }
-        MOp::FAlu => {
+        MOp::FAlu | MOp::FAlu3 => {
             use FKind::{Add, And, Div, Mul, Sub, Xor};
             of([Add, Sub, Mul, Div, And, Xor], kind, |k| k as u32)
         }

@@ -87,6 +87,8 @@ mops! {
     FZero,
     /// `def = a op rm`, vectors, def in a's register. Kind: [`FKind`].
     FAlu,
+    /// `def = a op rm`, vectors. Kind: [`FKind`]. Needs AVX.
+    FAlu3,
     /// `def = sqrt(rm)`.
     FSqrt,
     /// `def = round(rm)`. Kind: the mode.

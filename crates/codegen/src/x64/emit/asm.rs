@@ -629,11 +629,12 @@ impl Asm {
             Rm::Mem(mem) => (mem.base.unwrap_or(0), mem.index.map_or(0, |(i, _)| i)),
         };
         let not = |r: u8| u8::from(r < 8);
-        self.bytes(&[
-            0xc4,
-            not(reg) << 7 | not(index) << 6 | not(base) << 5 | map,
-            u8::from(wide) << 7 | (!vvvv & 15) << 3 | pp,
-        ]);
+        let last = u8::from(wide) << 7 | (!vvvv & 15) << 3 | pp;
+        if map == 1 && !wide && base < 8 && index < 8 {
+            self.bytes(&[0xc5, not(reg) << 7 | last]);
+        } else {
+            self.bytes(&[0xc4, not(reg) << 7 | not(index) << 6 | not(base) << 5 | map, last]);
+        }
         // The extension bits are in the prefix; what remains needs no REX.
         let low = match rm {
             Rm::Reg(r) => Rm::Reg(r & 7),
@@ -713,6 +714,25 @@ impl Asm {
             _ => (0x0f5f, Self::scalar(size)),
         };
         self.op(Op::new(opcode).prefix(prefix), to, from);
+    }
+
+    /// The same, but min and max, with a first operand that is kept. Needs AVX.
+    pub(super) fn falu3(&mut self, kind: u32, size: u32, to: u8, left: u8, right: Rm) {
+        let (opcode, packed) = match kind {
+            0 => (0x58, false),
+            1 => (0x5c, false),
+            2 => (0x59, false),
+            3 => (0x5e, false),
+            4 => (0x54, true),
+            5 => (0x57, true),
+            _ => (0x56, true),
+        };
+        let pp = match (packed, size) {
+            (true, _) => 0,
+            (false, 2) => 2,
+            (false, _) => 3,
+        };
+        self.vex(Vex { map: 1, pp, opcode, imm: 0 }, false, to, left, right);
     }
 
     pub(super) fn fsqrt(&mut self, size: u32, to: u8, from: Rm) {

@@ -176,6 +176,11 @@ impl Emit<'_> {
                 let def = self.reg(inst, 0);
                 self.asm().falu(aux.kind(), size, def, source);
             }
+            MOp::FAlu3 => {
+                let source = self.source(inst, 2);
+                let (def, left) = (self.reg(inst, 0), self.reg(inst, 1));
+                self.asm().falu3(aux.kind(), size, def, left, source);
+            }
             MOp::FSqrt | MOp::FRound => {
                 let (def, source) = self.fresh(inst);
                 if MOp::from_u16(inst.op) == MOp::FSqrt {

@@ -4,6 +4,7 @@ use super::{Rhs, def_reg, def_tied, float_size, int_size, mov_kind, use_late, us
 use crate::lower::Lower;
 use crate::vcode::VReg;
 use crate::x64::inst::{Amode, Aux, Base, FKind, MOp, TRUNC_64, TRUNC_SAT, TRUNC_SIGNED};
+use runwell_abi::Features;
 use runwell_ir::{Const, Inst, Op, Type, Value};
 
 /// A constant in the function's constant area.
@@ -35,6 +36,15 @@ pub(super) fn rhs(cx: &mut Lower<'_>, value: Value, ty: Type) -> Rhs {
     }
 }
 
+/// `def = left op right`; with AVX, `left` may live on without a copy.
+fn alu(cx: &mut Lower<'_>, aux: Aux, def: VReg, left: VReg, right: Rhs) {
+    if cx.env.target.features.has(Features::AVX) {
+        cx.op_rhs(MOp::FAlu3, aux, &[def_reg(def), use_reg(left)], right);
+    } else {
+        cx.op_rhs(MOp::FAlu, aux, &[def_tied(def), use_reg(left)], right);
+    }
+}
+
 pub(super) fn binary(cx: &mut Lower<'_>, index: u32, inst: &Inst) {
     let def = cx.result(index);
     let (kind, commutes) = match inst.op {
@@ -50,7 +60,7 @@ pub(super) fn binary(cx: &mut Lower<'_>, index: u32, inst: &Inst) {
     let right = rhs(cx, b, inst.ty);
     let left = cx.get(a);
     let aux = Aux::sized(float_size(inst.ty)).with_kind(kind as u32);
-    cx.op_rhs(MOp::FAlu, aux, &[def_tied(def), use_reg(left)], right);
+    alu(cx, aux, def, left, right);
 }
 
 pub(super) fn min_max(cx: &mut Lower<'_>, index: u32, inst: &Inst) {
@@ -75,7 +85,7 @@ pub(super) fn sign(cx: &mut Lower<'_>, index: u32, inst: &Inst) {
     let sign = if inst.ty == Type::F32 { 0x8000_0000_8000_0000 } else { 1u64 << 63 };
     let (kind, bits) = if inst.op == Op::FNeg { (FKind::Xor, sign) } else { (FKind::And, !sign) };
     let aux = Aux::sized(float_size(inst.ty)).with_kind(kind as u32);
-    cx.op_rhs(MOp::FAlu, aux, &[def_tied(def), use_reg(source)], Rhs::Mem(mask(bits)));
+    alu(cx, aux, def, source, Rhs::Mem(mask(bits)));
 }
 
 pub(super) fn unary(cx: &mut Lower<'_>, index: u32, inst: &Inst) {

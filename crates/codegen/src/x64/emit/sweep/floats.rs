@@ -75,6 +75,11 @@ impl Sized<'_> {
                 let text = format!("{name} {{0x}}, {text}");
                 let form = form(MOp::FAlu, aux, 0, &[Float, Tied, last]);
                 self.check(&form, |_| true, &[&text, "ret"]);
+                let right =
+                    if last == Float { "{2x}" } else { text.split_once(", ").expect("two").1 };
+                let three = format!("v{name} {{0x}}, {{1x}}, {right}");
+                let form = super::form(MOp::FAlu3, aux, 0, &[Float, Float, last]);
+                self.check(&form, |_| true, &[&three, "ret"]);
             }
         }
         let aux = self.aux(0);

@@ -7,6 +7,7 @@ use iced_x86::Mnemonic;
 
 pub(super) fn sweep(s: &mut Sweep) {
     two_operands(s);
+    three_operands(s);
     one_operand(s);
     conversions(s);
 }
@@ -48,6 +49,46 @@ fn two_operands(s: &mut Sweep) {
             for &right in &rms(mems()) {
                 let want = [Want::Reg(x(left)), xrm(1 << size, right)];
                 ask!(s, ucomis(size, left, right), mnemonic, [want[0], want[1]]);
+            }
+        }
+    }
+}
+
+/// The forms with a VEX prefix.
+fn vex(mnemonic: Mnemonic) -> Option<Mnemonic> {
+    Some(match mnemonic {
+        Mnemonic::Addss => Mnemonic::Vaddss,
+        Mnemonic::Addsd => Mnemonic::Vaddsd,
+        Mnemonic::Subss => Mnemonic::Vsubss,
+        Mnemonic::Subsd => Mnemonic::Vsubsd,
+        Mnemonic::Mulss => Mnemonic::Vmulss,
+        Mnemonic::Mulsd => Mnemonic::Vmulsd,
+        Mnemonic::Divss => Mnemonic::Vdivss,
+        Mnemonic::Divsd => Mnemonic::Vdivsd,
+        Mnemonic::Andps => Mnemonic::Vandps,
+        Mnemonic::Xorps => Mnemonic::Vxorps,
+        Mnemonic::Orps => Mnemonic::Vorps,
+        _ => return None,
+    })
+}
+
+fn three_operands(s: &mut Sweep) {
+    for (kind, single, double, whole) in kinds() {
+        for (size, mnemonic) in [(2, single), (3, double)] {
+            let Some(mnemonic) = vex(mnemonic) else { continue };
+            let bytes = if whole { 16 } else { 1 << size };
+            for to in numbers() {
+                for left in [0, 7, 8, 15, to] {
+                    for &from in &rms(few_mems()) {
+                        let want = [Want::Reg(x(to)), Want::Reg(x(left)), xrm(bytes, from)];
+                        ask!(
+                            s,
+                            falu3(kind, size, to, left, from),
+                            mnemonic,
+                            [want[0], want[1], want[2]]
+                        );
+                    }
+                }
             }
         }
     }
