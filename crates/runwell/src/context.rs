@@ -19,6 +19,24 @@ pub trait AsContext {
 }
 
 /// Anything a store can be borrowed mutably from.
+///
+/// ```
+/// use runwell::{AsContext, AsContextMut, Caller, Engine, Func, Store};
+///
+/// /// Works with a store, a caller, or a reference to either.
+/// fn count(mut context: impl AsContextMut<Data = u32>) -> u32 {
+///     *context.as_context_mut().data_mut() += 1;
+///     *context.as_context().data()
+/// }
+///
+/// # fn main() -> runwell::Result<()> {
+/// let mut store = Store::new(&Engine::default(), 0);
+/// assert_eq!(count(&mut store), 1);
+/// let func = Func::wrap(&mut store, |caller: Caller<'_, u32>| count(caller));
+/// assert_eq!(func.typed::<(), u32>(&store)?.call(&mut store, ())?, 2);
+/// # Ok(())
+/// # }
+/// ```
 pub trait AsContextMut: AsContext {
     /// Borrows the store mutably.
     fn as_context_mut(&mut self) -> StoreContextMut<'_, Self::Data>;

@@ -91,6 +91,21 @@ impl Symbols {
 }
 
 /// An export of a module, found by name once.
+///
+/// ```
+/// use runwell::{Engine, Instance, Module, Store};
+///
+/// # fn main() -> runwell::Result<()> {
+/// let engine = Engine::default();
+/// let module = Module::new(&engine, r#"(module (memory (export "memory") 1))"#)?;
+/// let memory = module.get_export_index("memory").unwrap();
+/// let mut store = Store::new(&engine, ());
+/// let instance = Instance::new(&mut store, &module, &[])?;
+/// let memory = instance.get_module_export(&mut store, &memory).unwrap().into_memory().unwrap();
+/// assert_eq!(memory.size(&store), 1);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Copy, Clone, Debug)]
 pub struct ModuleExport {
     pub(crate) module: u64,

@@ -16,6 +16,14 @@ use std::sync::Arc;
 const PAGE_SIZE_LOG2: u8 = 16;
 
 /// The type of a value.
+///
+/// ```
+/// use runwell::{HeapType, RefType, ValType};
+///
+/// let never_null = ValType::Ref(RefType::new(false, HeapType::Func));
+/// assert!(never_null.matches(&ValType::FUNCREF) && !ValType::FUNCREF.matches(&never_null));
+/// assert_eq!(ValType::V128.to_string(), "v128");
+/// ```
 #[derive(Copy, Clone, PartialEq, Eq, Debug, Hash)]
 pub enum ValType {
     /// A 32-bit integer.
@@ -339,6 +347,14 @@ impl Mutability {
 }
 
 /// The type of a global.
+///
+/// ```
+/// use runwell::{GlobalType, Mutability, ValType};
+///
+/// let ty = GlobalType::new(ValType::F64, Mutability::Var);
+/// assert!(ty.content().is_f64() && ty.mutability().is_var());
+/// assert_eq!(ty.to_string(), "(global (mut f64))");
+/// ```
 #[derive(Clone, PartialEq, Eq, Debug, Hash)]
 pub struct GlobalType {
     content: ValType,
@@ -372,6 +388,14 @@ impl fmt::Display for GlobalType {
 }
 
 /// The type of a table.
+///
+/// ```
+/// use runwell::{RefType, TableType};
+///
+/// let ty = TableType::new(RefType::EXTERNREF, 10, Some(20));
+/// assert!(ty.element().heap_type().is_extern());
+/// assert_eq!((ty.minimum(), ty.maximum()), (10, Some(20)));
+/// ```
 #[derive(Clone, PartialEq, Eq, Debug, Hash)]
 pub struct TableType {
     element: RefType,
@@ -438,6 +462,14 @@ impl fmt::Display for TableType {
 }
 
 /// The type of a memory.
+///
+/// ```
+/// use runwell::MemoryType;
+///
+/// let ty = MemoryType::new(1, Some(4));
+/// assert_eq!(ty.minimum() * ty.page_size(), 65536);
+/// assert!(!ty.is_64());
+/// ```
 #[derive(Clone, PartialEq, Eq, Debug, Hash)]
 pub struct MemoryType {
     minimum: u64,
@@ -597,6 +629,22 @@ impl fmt::Display for MemoryType {
 }
 
 /// The type of something a module imports or exports.
+///
+/// ```
+/// use runwell::{Engine, ExternType, Module};
+///
+/// # fn main() -> runwell::Result<()> {
+/// let module = Module::new(
+///     &Engine::default(),
+///     r#"(module (import "host" "table" (table 3 funcref)) (func (export "f") (param i32)))"#,
+/// )?;
+/// let import = module.imports().next().unwrap();
+/// assert_eq!(import.ty().unwrap_table().minimum(), 3);
+/// let export = module.exports().next().unwrap();
+/// assert!(matches!(export.ty(), ExternType::Func(ty) if ty.params().len() == 1));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum ExternType {

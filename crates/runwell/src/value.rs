@@ -38,6 +38,19 @@ impl fmt::Debug for V128 {
 }
 
 /// A value. Floats are held as their bits, so that NaN payloads survive.
+///
+/// ```
+/// use runwell::{Engine, Store, Val, ValType};
+///
+/// # fn main() -> runwell::Result<()> {
+/// let store = Store::new(&Engine::default(), ());
+/// let half = Val::from(0.5f32);
+/// assert_eq!((half.f32(), half.i32()), (Some(0.5), None));
+/// assert_eq!(half.ty(&store)?, ValType::F32);
+/// assert!(Val::default_for_ty(&ValType::FUNCREF).unwrap().unwrap_funcref().is_none());
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Copy, Clone, Debug)]
 pub enum Val {
     /// A 32-bit integer.
@@ -299,6 +312,18 @@ from_number! {
 }
 
 /// A reference: what a table holds.
+///
+/// ```
+/// use runwell::{Engine, Func, HeapType, Ref, RefType, Store};
+///
+/// # fn main() -> runwell::Result<()> {
+/// let mut store = Store::new(&Engine::default(), ());
+/// let func = Ref::from(Func::wrap(&mut store, || {}));
+/// assert!(func.is_func() && func.matches_ty(&store, &RefType::FUNCREF)?);
+/// assert!(Ref::null(&HeapType::Func).is_null());
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Copy, Clone, Debug)]
 pub enum Ref {
     /// A reference to a function, or null.
