@@ -7,7 +7,7 @@ use runwell_compiler::{Error, ModuleInfo, Options};
 use runwell_testkit::differential::Agreed;
 use runwell_testkit::variants::{Variants, same_bytes};
 use runwell_testkit::{Nans, Rng, generate, program};
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// Instructions that the evaluator runs per call before a comparison is given up.
@@ -90,13 +90,18 @@ pub(crate) struct Checker {
 }
 
 thread_local! {
+    /// True while an input is checked.
+    static CHECKING: Cell<bool> = const { Cell::new(false) };
     /// Where the last panic of this thread was, and what it said.
     static PANIC: RefCell<String> = const { RefCell::new(String::new()) };
 }
 
-/// Panics are caught and become findings; nothing is printed for them.
+/// Panics of what is checked are caught and become findings; nothing is printed for them.
 pub(crate) fn keep_panics_quiet() {
-    std::panic::set_hook(Box::new(|info| PANIC.set(info.to_string())));
+    let usual = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |info| {
+        if CHECKING.get() { PANIC.set(info.to_string()) } else { usual(info) }
+    }));
 }
 
 impl Checker {
@@ -115,6 +120,7 @@ impl Checker {
 
     /// Checks an input, and that nothing panics.
     pub(crate) fn check(&mut self, input: &[u8], seed: u64) -> Result<Done, String> {
+        CHECKING.set(true);
         let outcome = catch_unwind(AssertUnwindSafe(|| match self.target {
             Target::Eval => self.eval(input, seed),
             Target::Engines => self.engines(input, seed),
@@ -124,6 +130,7 @@ impl Checker {
                 Err(_) => Ok(Done::default()),
             },
         }));
+        CHECKING.set(false);
         outcome.unwrap_or_else(|_| Err(format!("panic: {}", PANIC.take())))
     }
 

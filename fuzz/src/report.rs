@@ -56,10 +56,9 @@ pub(crate) fn run(target: Target, time: Duration, seed: u64, jobs: usize, out: &
                 run.watch();
             }
         });
-        for worker in workers {
-            worker.join().expect("findings are caught");
-        }
+        let ended: Vec<_> = workers.into_iter().map(|worker| worker.join()).collect();
         over.store(true, Ordering::Relaxed);
+        assert!(ended.iter().all(Result::is_ok), "a thread could not do its work");
     });
     let found = run.found.into_inner();
     let totals = run.totals.into_inner().expect("nobody panics with it");
