@@ -66,7 +66,7 @@ pub(super) fn describe(inst: &VInst) -> String {
         MOp::Jmp => drop(write!(text, " edge {}", inst.imm)),
         MOp::Switch | MOp::TableAddr | MOp::JmpTable => drop(write!(text, " v{}", inst.imm as u32)),
         MOp::Rorx | MOp::ImulImm | MOp::Fuel | MOp::FuelBack | MOp::FuelFor => {
-            drop(write!(text, " {}", inst.imm))
+            let _ = write!(text, " {}", inst.imm);
         }
         _ if aux.src() == Src::Imm as u32 => drop(write!(text, " {}", inst.imm)),
         _ => {}
@@ -105,6 +105,7 @@ fn has_size(op: MOp) -> bool {
         | MOp::FMinMax
         | MOp::FCopysign
         | MOp::FCanon
+        | MOp::FCanon3
         | MOp::CvtInt
         | MOp::CvtU64
         | MOp::Trunc
@@ -114,6 +115,7 @@ fn has_size(op: MOp) -> bool {
         | MOp::MovImm
         | MOp::MovX
         | MOp::Store
+        | MOp::StoreCanon
         | MOp::SetCc
         | MOp::FSelect
         | MOp::FZero
@@ -142,7 +144,7 @@ fn has_size(op: MOp) -> bool {
 /// The kind in words, of operations that have one.
 fn kind(op: MOp, kind: u32) -> Option<String> {
     Some(match op {
-        MOp::MovX | MOp::Store => format!("{:?}", MovKind::from_u32(kind)),
+        MOp::MovX | MOp::Store | MOp::StoreCanon => format!("{:?}", MovKind::from_u32(kind)),
         MOp::Alu | MOp::AluMem => {
             use AluKind::{Add, And, Or, Sub, Xor};
             of([Add, Or, And, Sub, Xor], kind, |k| k as u32)

@@ -101,6 +101,10 @@ mops! {
     FCopysign,
     /// `def = a, NaN made canonical`, def in a's register.
     FCanon,
+    /// `def = a, NaN made canonical`, without a branch. Needs AVX.
+    FCanon3,
+    /// `address = a, NaN made canonical`. Kind: [`MovKind`], of a float.
+    StoreCanon,
     /// `def = float of rm`, an integer of size `kind` (2 or 3); size is the float's.
     CvtInt,
     /// `def = float of a`, an unsigned 64-bit integer; size is the float's.

@@ -29,6 +29,11 @@ pub(super) struct Mem {
 }
 
 impl Mem {
+    /// The place `bytes` behind; the displacement has room for them.
+    pub(super) fn behind(self, bytes: i32) -> Mem {
+        Mem { disp: self.disp + bytes, ..self }
+    }
+
     /// `[base + disp]`.
     pub(super) fn base(base: u8, disp: i32) -> Mem {
         Mem { base: Some(base), index: None, disp, label: None }
@@ -733,6 +738,20 @@ impl Asm {
             (false, _) => 3,
         };
         self.vex(Vex { map: 1, pp, opcode, imm: 0 }, false, to, left, right);
+    }
+
+    /// All ones where either scalar is a NaN, else zeros. Needs AVX.
+    pub(super) fn funordered(&mut self, size: u32, to: u8, left: u8, right: u8) {
+        let pp = if size == 2 { 2 } else { 3 };
+        self.vex(Vex { map: 1, pp, opcode: 0xc2, imm: 1 }, false, to, left, Rm::Reg(right));
+        self.bytes(&[3]);
+    }
+
+    /// Per lane, `set` where the top bit of `mask` is set, else `clear`. Needs AVX.
+    pub(super) fn fblend(&mut self, size: u32, to: u8, clear: u8, set: Rm, mask: u8) {
+        let opcode = if size == 2 { 0x4a } else { 0x4b };
+        self.vex(Vex { map: 3, pp: 1, opcode, imm: 1 }, false, to, clear, set);
+        self.bytes(&[mask << 4]);
     }
 
     pub(super) fn fsqrt(&mut self, size: u32, to: u8, from: Rm) {

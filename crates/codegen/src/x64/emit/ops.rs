@@ -43,6 +43,7 @@ impl Emit<'_> {
                     self.asm().store(kind, mem, value);
                 }
             }
+            MOp::StoreCanon => self.store_canon(inst),
             MOp::Alu => self.alu(inst),
             MOp::Add3 => self.add3(inst),
             MOp::AluMem => {
@@ -197,6 +198,7 @@ impl Emit<'_> {
             MOp::FMinMax => self.min_max(inst),
             MOp::FCopysign => self.copysign(inst),
             MOp::FCanon => self.canon(inst),
+            MOp::FCanon3 => self.canon3(inst),
             MOp::CvtInt => {
                 let (def, source) = self.fresh(inst);
                 self.asm().cvt_int(size, aux.kind(), def, source);

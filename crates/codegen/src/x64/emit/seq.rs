@@ -20,6 +20,8 @@ pub(super) enum Rest {
     MinMax { max: bool, size: u32, def: u8, other: u8 },
     /// Replaces a NaN by the canonical one.
     Canon { size: u32, def: u8 },
+    /// Replaces a NaN in memory by the canonical one.
+    CanonAt { double: bool, at: Mem },
     /// A conversion to an integer whose outcome is the one for "out of range".
     Truncate { kind: u32, size: u32, def: u8, source: u8 },
     /// Fuel does not suffice: `units` of it have been taken, or what is in r11.
@@ -63,6 +65,14 @@ impl Emit<'_> {
                 };
                 let mem = self.asm().constant(u128::from(bits), if size == 2 { 4 } else { 8 });
                 self.asm().movx(kind, def, Rm::Mem(mem));
+            }
+            Rest::CanonAt { double, at } => {
+                if double {
+                    self.asm().store_i(MovKind::L, at, 0);
+                    self.asm().store_i(MovKind::L, at.behind(4), 0x7ff8_0000);
+                } else {
+                    self.asm().store_i(MovKind::L, at, 0x7fc0_0000);
+                }
             }
             Rest::Truncate { kind, size, def, source } => {
                 if kind & TRUNC_SAT != 0 {
@@ -226,6 +236,35 @@ impl Emit<'_> {
         self.asm().ucomis(size, def, Rm::Reg(def));
         let (rare, back) = self.put_off_rest(Rest::Canon { size, def });
         self.asm().jcc(cc::P, rare);
+        self.asm().bind(back);
+    }
+
+    /// A branch on every float that is stored would be cheaper where they are few, but floating-point
+    /// code has many, and comparing into the flags costs more than into a register.
+    pub(super) fn canon3(&mut self, inst: &VInst) {
+        let size = Aux(inst.aux).size();
+        let (def, source) = (self.reg(inst, 0), self.reg(inst, 1));
+        let bits = if size == 2 { 0x7fc0_0000 } else { 0x7ff8 << 48 };
+        let canonical = self.asm().constant(bits, 16);
+        self.asm().funordered(size, X15, source, source);
+        self.asm().fblend(size, def, source, Rm::Mem(canonical), X15);
+    }
+
+    /// Stores first and looks at the bits in memory then: comparing floats would take up what
+    /// floating-point code is short of, and a store is where most floats end up. A NaN that the
+    /// processor made or passed on has all bits of the exponent and the one below them set.
+    pub(super) fn store_canon(&mut self, inst: &VInst) {
+        let kind = MovKind::from_u32(Aux(inst.aux).kind());
+        let double = kind == MovKind::F64;
+        let at = self.access(inst);
+        let value = self.reg(inst, 0);
+        self.asm().store(kind, at, value);
+        let (high, least) = if double { (at.behind(4), -0x10_0000) } else { (at, -0x80_0000) };
+        self.asm().movx(MovKind::L, R11, Rm::Mem(high));
+        self.asm().alu_rm(AluKind::Add, 2, R11, Rm::Reg(R11));
+        self.asm().cmp_i(2, Rm::Reg(R11), least);
+        let (rare, back) = self.put_off_rest(Rest::CanonAt { double, at });
+        self.asm().jcc(cc::AE, rare);
         self.asm().bind(back);
     }
 

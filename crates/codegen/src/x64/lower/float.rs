@@ -108,8 +108,12 @@ pub(super) fn unary(cx: &mut Lower<'_>, index: u32, inst: &Inst) {
 
 /// The canonical NaN if `source` is a NaN, else `source`.
 pub(in crate::x64) fn canon(cx: &mut Lower<'_>, source: VReg, ty: Type) -> VReg {
-    let def = cx.temp(ty);
-    cx.op(MOp::FCanon, Aux::sized(float_size(ty)), 0, &[def_tied(def), use_reg(source)]);
+    let (def, aux) = (cx.temp(ty), Aux::sized(float_size(ty)));
+    if cx.env.target.features.has(Features::AVX) {
+        cx.op(MOp::FCanon3, aux, 0, &[def_reg(def), use_reg(source)]);
+    } else {
+        cx.op(MOp::FCanon, aux, 0, &[def_tied(def), use_reg(source)]);
+    }
     def
 }
 

@@ -246,7 +246,16 @@ pub(super) fn store_to<'a>(
             kind = mov_kind(cx.func.value_type(source));
             cx.get_exact(source)
         }
-        _ if cx.is_loose(value) => cx.get_exact(value),
+        _ if cx.is_loose(value) => {
+            let (raw, amode) = (cx.get(value), amode(cx));
+            let aux = kind_aux(kind).from(Src::Reg);
+            // The upper half of a double is looked at by itself.
+            if amode.disp <= i32::MAX - 4 {
+                return cx.op_mem(MOp::StoreCanon, aux, 0, &amode, &[use_reg(raw)]);
+            }
+            let value = cx.get_exact(value);
+            return cx.op_mem(MOp::Store, aux, 0, &amode, &[use_reg(value)]);
+        }
         _ => {
             let low = matches!(kind, MovKind::U8 | MovKind::U16 | MovKind::L);
             cx.stored(value, ty, low)

@@ -124,6 +124,12 @@ impl Sized<'_> {
         let want = [sign, "andps xmm15, {2x}", rest, "orps {0x}, xmm15", "ret"];
         self.check(&form, |r| r[0] != r[2], &want);
         let nan = self.by_size("movss {0x}, [0x7fc00000]", "movss {0x}, [0x7ff8000000000000]");
+        let blend = self.by_size(
+            "vblendvps {0x}, {1x}, [0x7fc00000], xmm15",
+            "vblendvpd {0x}, {1x}, [0x7ff8000000000000], xmm15",
+        );
+        let form = super::form(MOp::FCanon3, self.aux(0), 0, &[Float, Float]);
+        self.check(&form, |_| true, &["vcmpss xmm15, {1x}, {1x}, 3", blend, "ret"]);
         let form = super::form(MOp::FCanon, self.aux(0), 0, &[Float, Tied]);
         self.check(&form, |_| true, &["ucomiss {0x}, {0x}", "jp @3", "ret", nan, "jmp @2"]);
     }

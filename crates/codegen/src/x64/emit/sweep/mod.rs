@@ -304,8 +304,9 @@ fn listing(compiled: &crate::CompiledFunction) -> Vec<String> {
             let bytes = &compiled.code[at..at + inst.memory_size().size()];
             let value =
                 bytes.iter().rev().fold(0u128, |value, &byte| value << 8 | u128::from(byte));
-            let open = text.find('[').expect("an address");
-            return format!("{}[{value:#x}]", &text[..open]);
+            let (before, after) = text.split_once('[').expect("an address");
+            let after = after.split_once(']').expect("its end").1;
+            return format!("{before}[{value:#x}]{after}");
         }
         text
     };

@@ -8,6 +8,7 @@ use iced_x86::Mnemonic;
 pub(super) fn sweep(s: &mut Sweep) {
     two_operands(s);
     three_operands(s);
+    blends(s);
     one_operand(s);
     conversions(s);
 }
@@ -88,6 +89,39 @@ fn three_operands(s: &mut Sweep) {
                             [want[0], want[1], want[2]]
                         );
                     }
+                }
+            }
+        }
+    }
+}
+
+fn blends(s: &mut Sweep) {
+    for (size, compare, blend) in
+        [(2, Mnemonic::Vcmpss, Mnemonic::Vblendvps), (3, Mnemonic::Vcmpsd, Mnemonic::Vblendvpd)]
+    {
+        for to in numbers() {
+            for left in numbers() {
+                for other in [0, 7, 8, 15, to] {
+                    let regs = [to, left, other].map(|r| Want::Reg(x(r)));
+                    let want = [regs[0], regs[1], regs[2], imm(3, 0, 1)];
+                    ask!(
+                        s,
+                        funordered(size, to, left, other),
+                        compare,
+                        [want[0], want[1], want[2], want[3]]
+                    );
+                }
+            }
+            for &set in &rms(few_mems()) {
+                for mask in [0, 7, 8, 15] {
+                    let (clear, want) = (15 - to, xrm(16, set));
+                    let want = [Want::Reg(x(to)), Want::Reg(x(clear)), want, Want::Reg(x(mask))];
+                    ask!(
+                        s,
+                        fblend(size, to, clear, set, mask),
+                        blend,
+                        [want[0], want[1], want[2], want[3]]
+                    );
                 }
             }
         }
