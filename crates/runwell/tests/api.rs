@@ -25,6 +25,7 @@ const _: () = {
     send_and_sync::<Extern>();
     send_and_sync::<Rooted<ExternRef>>();
     send_and_sync::<Val>();
+    send_and_sync::<Caller<'_, u32>>();
     send_and_sync::<Ref>();
     send_and_sync::<FuncType>();
     send_and_sync::<ExternType>();
