@@ -103,6 +103,9 @@ pub(crate) struct Run {
     /// Real clocks, randomness and environment
     #[arg(long)]
     pub(crate) real: bool,
+    /// Stop the guest after this many seconds
+    #[arg(long, value_name = "SECONDS")]
+    pub(crate) timeout: Option<f64>,
     /// Bytes of stack for the guest
     #[arg(long, value_name = "BYTES")]
     pub(crate) max_wasm_stack: Option<usize>,

@@ -3,7 +3,7 @@
 use crate::args::{Run, Source, Stats};
 use crate::fail::{Code, Failure};
 use crate::{load, values};
-use runwell::{Engine, Func, Linker, Module, Result, Store, Val};
+use runwell::{Engine, Func, InterruptHandle, Linker, Module, Result, Store, Val};
 use runwell_wasi::{I32Exit, WasiCtx, WasiCtxBuilder};
 use std::path::Path;
 use std::process::ExitCode;
@@ -26,6 +26,9 @@ pub(crate) fn run(options: &Run) -> Result<ExitCode> {
     runwell_wasi::add_to_linker(&mut linker, |ctx| ctx)?;
     for preload in &options.preload {
         preloaded(&engine, &mut linker, &mut store, preload)?;
+    }
+    if let Some(seconds) = options.timeout {
+        stop_after(seconds, store.interrupt_handle()?)?;
     }
     let (start, processor) = (Instant::now(), processor_time());
     let outcome = execute(options, &module, &linker, &mut store);
@@ -173,6 +176,22 @@ fn with_file(error: runwell::Error, file: &Path) -> runwell::Error {
         return error;
     }
     Failure::error(Code::Link, format!("{}: {error:#}", file.display()))
+}
+
+/// Stops the guest when its time is over. The thread ends with the process.
+fn stop_after(seconds: f64, guest: InterruptHandle) -> Result<()> {
+    let Ok(time) = Duration::try_from_secs_f64(seconds) else {
+        let message = format!("--timeout {seconds}: not a time");
+        return Err(Failure::error(Code::Usage, message));
+    };
+    std::thread::spawn(move || {
+        std::thread::sleep(time);
+        // Between two calls of the command's own there is nothing to stop.
+        while !guest.interrupt() {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    });
+    Ok(())
 }
 
 /// Time that the processor has spent on this thread, in seconds.

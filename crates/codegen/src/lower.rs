@@ -30,8 +30,9 @@ use crate::vcode::{
 };
 use runwell_abi::Type;
 use runwell_ir::op::Effect;
+use runwell_ir::scratch;
 use runwell_ir::work::Pass;
-use runwell_ir::{Block, EdgeRef, Function, Inst, Op, Value, Work};
+use runwell_ir::{Block, EdgeRef, Function, Inst, LoopId, Op, Value, Work};
 
 /// Marks an instruction that was folded into another and must not be selected by itself.
 const FOLDED: VReg = VReg(u32::MAX - 1);
@@ -93,13 +94,10 @@ impl Scratch {
     /// Counts uses and numbers barriers.
     fn count(&mut self, func: &Function, work: &mut Work) {
         const NONE: u32 = u32::MAX;
-        self.uses.clear();
-        self.uses.resize(func.insts.len(), 0);
-        self.order.clear();
-        self.order.resize(func.insts.len(), 0);
+        scratch::fill(&mut self.uses, func.insts.len(), 0);
+        scratch::fill(&mut self.order, func.insts.len(), 0);
         self.pending.clear();
-        self.pending_head.clear();
-        self.pending_head.resize(func.blocks.len(), NONE);
+        scratch::fill(&mut self.pending_head, func.blocks.len(), NONE);
         for (number, block) in func.blocks.iter().enumerate() {
             for param in block.first..block.first + block.params {
                 self.order[param as usize] = number as u32;
@@ -218,6 +216,8 @@ pub struct Lower<'a> {
     block_first: u32,
     /// First instruction of the innermost loop around the current block.
     loop_first: u32,
+    /// That loop.
+    loop_id: LoopId,
     /// Wasm offset that instructions get.
     src: u32,
     /// True while the tile repeats work that others may ask for as well: nothing is folded then.
@@ -238,10 +238,13 @@ pub fn lower<M: Machine>(
 ) -> Result<Facts, Error> {
     scratch.count(func, work);
     scratch.nans.run(func, work);
-    scratch.vreg_of.clear();
-    scratch.vreg_of.resize(func.insts.len(), VReg::NONE);
+    scratch::fill(&mut scratch.vreg_of, func.insts.len(), VReg::NONE);
     scratch.tile.clear();
     code.clear();
+    // What selection usually makes; it may be more.
+    scratch::room(&mut code.insts, func.insts.len());
+    scratch::room(&mut code.operands, 2 * func.insts.len());
+    scratch::room(&mut code.vregs, func.insts.len());
     code.clobber_sets.push(RegSet::EMPTY);
     code.blocks.resize(func.blocks.len(), VBlock::default());
     code.loops.extend(func.loops.iter().map(|l| VLoop {
@@ -260,6 +263,7 @@ pub fn lower<M: Machine>(
         root: 0,
         block_first: 0,
         loop_first: 0,
+        loop_id: LoopId::NONE,
         src: 0,
         shared: false,
         bug: None,
@@ -288,6 +292,7 @@ impl Lower<'_> {
         let (edges_first, params_first) = (self.code.edges.len(), self.code.params.len());
         let operands = self.code.operands.len();
         self.block_first = block.first;
+        self.loop_id = block.loop_id;
         self.loop_first = match func.loops.get(block.loop_id.index()) {
             Some(l) => func.blocks[l.header.index()].first,
             None => 0,
@@ -421,6 +426,11 @@ impl Lower<'_> {
             return vreg;
         }
         M::lower_canon(self, vreg, self.func.value_type(value))
+    }
+
+    /// True in a loop whose floating-point instructions often wait for each other.
+    pub fn floats_wait(&self) -> bool {
+        self.scratch.nans.is_slow(self.loop_id)
     }
 
     /// True if [`Self::exact`] adds instructions for `value`.

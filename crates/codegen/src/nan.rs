@@ -17,8 +17,9 @@
 //! Linear: a sweep over instructions and edge arguments; each dependence is followed at most once.
 //! Functions without floating-point arithmetic take the sweep only.
 
+use runwell_ir::scratch;
 use runwell_ir::work::{Pass, Work};
-use runwell_ir::{EdgeRef, Function, Inst, Op, Type, Value};
+use runwell_ir::{EdgeRef, Function, Inst, LoopId, Op, Type, Value};
 
 /// The analysis and its memory, reused from function to function.
 #[derive(Debug, Default)]
@@ -29,6 +30,8 @@ pub(crate) struct Nans {
     users: Vec<(u32, u32)>,
     /// First of `users`, per value.
     heads: Vec<u32>,
+    /// Loops that divide or take roots.
+    slow: Vec<bool>,
     /// Refuted values whose users are still to be told.
     refuted: Vec<u32>,
 }
@@ -77,13 +80,18 @@ impl Nans {
             return;
         }
         self.loose.resize(func.insts.len().div_ceil(64), 0);
-        self.heads.clear();
-        self.heads.resize(func.insts.len(), NONE);
+        scratch::fill(&mut self.heads, func.insts.len(), NONE);
+        scratch::fill(&mut self.slow, func.loops.len(), false);
         self.users.clear();
         // All candidates first: a parameter may be reached by an edge from further down.
         for (number, block) in func.blocks.iter().enumerate() {
             for index in block.first..block.end {
                 let inst = &func.insts[index as usize];
+                if matches!(inst.op, Op::FDiv | Op::FSqrt)
+                    && let Some(slow) = self.slow.get_mut(block.loop_id.index())
+                {
+                    *slow = true;
+                }
                 let maybe = match inst.op {
                     Op::Param => number > 0,
                     Op::Select | Op::FAbs => true,
@@ -162,6 +170,14 @@ impl Nans {
         }
     }
 
+    /// True if the innermost loop divides or takes roots: what depends on that waits for long, and
+    /// while it waits takes up what other floating-point instructions need.
+    ///
+    /// Meaningful only where something is loose.
+    pub(crate) fn is_slow(&self, innermost: LoopId) -> bool {
+        self.slow.get(innermost.index()).is_some_and(|&slow| slow)
+    }
+
     /// True if `value` needs the fix-up where its bits matter.
     #[inline]
     pub(crate) fn is_loose(&self, value: Value) -> bool {
@@ -173,7 +189,7 @@ impl Nans {
 mod tests {
     use super::*;
     use runwell_ir::function::BlockData;
-    use runwell_ir::{Block, LoopId, SigRef};
+    use runwell_ir::{Block, SigRef};
 
     /// A function whose blocks are built by `build`.
     fn function(build: impl FnOnce(&mut Function)) -> Function {

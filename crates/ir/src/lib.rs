@@ -23,6 +23,7 @@ pub mod op;
 pub mod parse;
 pub mod print;
 pub mod same;
+pub mod scratch;
 pub mod verify;
 pub mod work;
 

@@ -7,6 +7,7 @@ use crate::passes::Passes;
 use crate::simplify::{self, RETRIES, Step};
 use runwell_ir::function::{BlockData, CALL_HAS_RESULT};
 use runwell_ir::op::Effect;
+use runwell_ir::scratch;
 use runwell_ir::work::{Pass, Work};
 use runwell_ir::{
     Block, Function, Inst, LibCall, LoopId, Op, SigRef, Signature, Slot, TrapCode, Type, Value,
@@ -78,6 +79,12 @@ impl Builder {
         self.epochs = Epochs::default();
         self.next_epoch = 0;
         self.aliases = false;
+    }
+
+    /// Makes room for this many instructions of the function that has just begun. There may be more.
+    pub fn expect(&mut self, insts: usize) {
+        scratch::room(&mut self.func.insts, insts);
+        scratch::room(&mut self.func.src, insts);
     }
 
     /// Sets the Wasm byte offset of the instructions to come.

@@ -73,6 +73,7 @@ pub use memory::{Memory, MemoryAccessError};
 pub use module::{Module, ModuleExport, ResourcesRequired};
 pub use reference::{ExternRef, Rooted};
 pub use runwell_compiler::{Error as CompileError, ImageError, PassReport, Report};
+pub use runwell_vm::InterruptHandle;
 pub use store::Store;
 pub use table::Table;
 pub use trap::{FrameInfo, Trap, WasmBacktrace};

@@ -1,6 +1,6 @@
 //! Compiled modules.
 
-use crate::engine::Engine;
+use crate::engine::{Engine, compile};
 use crate::registry::TypeId;
 use crate::types::{
     ExportType, ExternType, FuncType, GlobalType, ImportType, MemoryType, Mutability, RefType,
@@ -163,7 +163,7 @@ impl Module {
     /// A [`crate::CompileError`]: the module is invalid, uses a feature that is not implemented or exceeds
     /// a limit. Or the operating system has no memory for the code.
     pub fn from_binary(engine: &Engine, bytes: &[u8]) -> Result<Module> {
-        let compiled = runwell_compiler::compile(bytes, &engine.compile_options())?;
+        let compiled = compile(bytes, &engine.compile_options())?;
         Module::load(engine, compiled, bytes.into())
     }
 

@@ -7,7 +7,7 @@ use crate::instance::InstanceState;
 use crate::limits::{Kind, Limiter, Question, ResourceLimiter};
 use crate::types::{GlobalType, MemoryType, RefType, TableType};
 use crate::{Error, Result};
-use runwell_vm::{ExternRefs, GlobalCell, Owned, Payload, Runtime, RuntimeConfig};
+use runwell_vm::{ExternRefs, GlobalCell, InterruptHandle, Owned, Payload, Runtime, RuntimeConfig};
 use std::num::NonZeroU64;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -164,6 +164,34 @@ impl<T: 'static> Store<T> {
     /// The engine it belongs to.
     pub fn engine(&self) -> &Engine {
         self.inner.opaque.engine()
+    }
+
+    /// What stops the guests of this store from another thread, e.g. when they take too long.
+    ///
+    /// A guest that is stopped traps with [`crate::Trap::Interrupt`]. Guest code has no checks for this
+    /// and is as fast as without; the thread that runs it gets a SIGURG, which the handler of the
+    /// process passes on when it is not for a guest. Where the guest is stopped is up to the clock, so
+    /// this is not deterministic: fuel is.
+    ///
+    /// # Errors
+    /// When the system does not let a signal handler be installed.
+    ///
+    /// ```
+    /// use runwell::{Engine, Instance, Module, Store, Trap};
+    ///
+    /// let engine = Engine::default();
+    /// let module = Module::new(&engine, r#"(module (func (export "spin") (loop (br 0))))"#)?;
+    /// let mut store = Store::new(&engine, ());
+    /// let handle = store.interrupt_handle()?;
+    /// std::thread::spawn(move || while !handle.interrupt() {});
+    /// let instance = Instance::new(&mut store, &module, &[])?;
+    /// let spin = instance.get_typed_func::<(), ()>(&mut store, "spin")?;
+    /// let error = spin.call(&mut store, ()).unwrap_err();
+    /// assert_eq!(error.downcast_ref::<Trap>(), Some(&Trap::Interrupt));
+    /// # Ok::<(), runwell::Error>(())
+    /// ```
+    pub fn interrupt_handle(&mut self) -> Result<InterruptHandle> {
+        Ok(self.inner.opaque.runtime.interrupt_handle()?)
     }
 
     /// Asks the limiter that `limiter` finds in the data before memories and tables are made or

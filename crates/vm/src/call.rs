@@ -287,7 +287,14 @@ impl Runtime {
             };
             thread.current.set(&activation);
             self.activation.set(&activation);
+            let watched = self.interrupt.get().filter(|_| outer_in_store.is_null());
+            if let Some(interrupt) = watched {
+                interrupt.enter();
+            }
             let status = run();
+            if let Some(interrupt) = watched {
+                interrupt.leave();
+            }
             if status == 0 {
                 self.leave(thread, &activation);
                 return Ok(());
@@ -321,8 +328,12 @@ impl Runtime {
                 // SAFETY: the handler took the position from guest code of this store, which lives.
                 self.head.fuel.set(fuel.saturating_add(unsafe { rest_at(pc) }));
                 let cause = Cause::Trap { code, pc: Some(pc), fault_address: address };
-                // SAFETY: the same; nothing has overwritten its frames since.
-                let backtrace = unsafe { backtrace::from_fault(self, pc, sp) };
+                let backtrace = match code {
+                    // The place may be inside of a prologue, from where frames cannot be walked.
+                    TrapCode::Interrupt => Backtrace { pcs: vec![pc], truncated: true },
+                    // SAFETY: the same; nothing has overwritten its frames since.
+                    _ => unsafe { backtrace::from_fault(self, pc, sp) },
+                };
                 self.leave(thread, activation);
                 return Box::new(Exit { cause, backtrace });
             }

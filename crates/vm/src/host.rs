@@ -9,8 +9,8 @@
 
 use crate::call::{Payload, Pending, Suspend};
 use crate::{Runtime, sys};
-use runwell_abi::RegFile;
 use runwell_abi::vmctx::{FuncRefDef, HOST_FUNC_DISPATCH, HOST_FUNC_RUNTIME};
+use runwell_abi::{RegFile, TrapCode};
 use std::marker::PhantomData;
 use std::mem::offset_of;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -113,6 +113,9 @@ where
     let runtime = unsafe { &*record.head.runtime };
     let call = HostCall { regs, runtime, caller_vmctx };
     let pending = match catch_unwind(AssertUnwindSafe(|| (record.func)(call))) {
+        Ok(Ok(())) if runtime.is_to_stop() => {
+            return sys::STATUS_LIBCALL + TrapCode::Interrupt as u32;
+        }
         Ok(Ok(())) => return 0,
         Ok(Err(payload)) => match payload.downcast::<Suspend>() {
             Ok(suspend) => Pending::Suspend(suspend.0),

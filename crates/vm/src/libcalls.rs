@@ -56,8 +56,11 @@ const fn helper(call: LibCall) -> Helper {
     }
 }
 
-fn done(result: Result<(), TrapCode>) -> LibRet {
-    match result {
+/// Ends a helper of the guest code of `vmctx`.
+fn done(vmctx: *mut u8, result: Result<(), TrapCode>) -> LibRet {
+    // SAFETY: the contract of all helpers.
+    let stop = unsafe { runtime(vmctx) }.is_to_stop();
+    match result.and_then(|()| if stop { Err(TrapCode::Interrupt) } else { Ok(()) }) {
         Ok(()) => LibRet { value: 0, status: 0 },
         Err(code) => {
             LibRet { value: 0, status: u64::from(sys::STATUS_LIBCALL) + u64::from(code as u8) }
@@ -125,7 +128,7 @@ unsafe extern "C" fn memory_fill(
 ) -> LibRet {
     // SAFETY: the contract of all helpers.
     let memory = unsafe { instance(vmctx).memory(memory as usize) };
-    done(memory.fill(at, value as u8, len))
+    done(vmctx, memory.fill(at, value as u8, len))
 }
 
 unsafe extern "C" fn memory_copy(
@@ -139,7 +142,7 @@ unsafe extern "C" fn memory_copy(
     let (to, src) = pair(memories);
     // SAFETY: the contract of all helpers.
     let (to, src) = unsafe { (instance(vmctx).memory(to), instance(vmctx).memory(src)) };
-    done(to.copy_from(at, src, from, len))
+    done(vmctx, to.copy_from(at, src, from, len))
 }
 
 unsafe extern "C" fn memory_init(
@@ -155,7 +158,7 @@ unsafe extern "C" fn memory_init(
     let instance = unsafe { instance(vmctx) };
     // SAFETY: the same.
     let memory = unsafe { instance.memory(memory) };
-    done(memory.init(at, instance.data[segment].bytes(), from, len))
+    done(vmctx, memory.init(at, instance.data[segment].bytes(), from, len))
 }
 
 unsafe extern "C" fn data_drop(
@@ -168,7 +171,7 @@ unsafe extern "C" fn data_drop(
 ) -> LibRet {
     // SAFETY: the contract of all helpers.
     unsafe { instance(vmctx) }.data[segment as usize].drop_bytes();
-    done(Ok(()))
+    done(vmctx, Ok(()))
 }
 
 unsafe extern "C" fn table_grow(
@@ -194,7 +197,7 @@ unsafe extern "C" fn table_fill(
 ) -> LibRet {
     // SAFETY: the contract of all helpers.
     let table = unsafe { instance(vmctx).table(table as usize) };
-    done(table.fill(at, value, len))
+    done(vmctx, table.fill(at, value, len))
 }
 
 unsafe extern "C" fn table_copy(
@@ -208,7 +211,7 @@ unsafe extern "C" fn table_copy(
     let (to, src) = pair(tables);
     // SAFETY: the contract of all helpers.
     let (to, src) = unsafe { (instance(vmctx).table(to), instance(vmctx).table(src)) };
-    done(to.copy_from(at, src, from, len))
+    done(vmctx, to.copy_from(at, src, from, len))
 }
 
 unsafe extern "C" fn table_init(
@@ -224,7 +227,7 @@ unsafe extern "C" fn table_init(
     let instance = unsafe { instance(vmctx) };
     // SAFETY: the same.
     let table = unsafe { instance.table(table) };
-    done(table.init(at, instance.elems[segment].elements(), from, len))
+    done(vmctx, table.init(at, instance.elems[segment].elements(), from, len))
 }
 
 unsafe extern "C" fn elem_drop(
@@ -237,5 +240,5 @@ unsafe extern "C" fn elem_drop(
 ) -> LibRet {
     // SAFETY: the contract of all helpers.
     unsafe { instance(vmctx) }.elems[segment as usize].drop_elements();
-    done(Ok(()))
+    done(vmctx, Ok(()))
 }

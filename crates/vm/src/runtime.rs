@@ -1,6 +1,7 @@
 //! The record of one store that all of its instances point to.
 
 use crate::call::{Activation, Payload, Pending, Suspended};
+use crate::interrupt::{self, Interrupt, InterruptHandle};
 use crate::stack::{DEFAULT_STACK_BYTES, GuestStack};
 use crate::{Error, Memory, Owned, Table, libcalls};
 use runwell_abi::TrapCode;
@@ -9,9 +10,10 @@ use runwell_abi::memory::PAGE_BYTES;
 use runwell_abi::vmctx::{
     RT_EXIT_SP, RT_FUEL, RT_GUEST_SP, RT_HOST_MXCSR, RT_HOST_SP, RT_LIBCALLS, RT_TRANSFER, RT_VMCTX,
 };
-use std::cell::{Cell, UnsafeCell};
+use std::cell::{Cell, OnceCell, UnsafeCell};
 use std::mem::{MaybeUninit, offset_of};
 use std::ptr::null;
+use std::sync::Arc;
 
 /// Frames of a backtrace when nothing else is said.
 pub const DEFAULT_BACKTRACE_FRAMES: usize = 64;
@@ -133,6 +135,8 @@ pub struct Runtime {
     pub(crate) pending: Cell<Option<Pending>>,
     /// A call that was left and can go on.
     pub(crate) suspended: Cell<Option<Suspended>>,
+    /// Shared with those who may stop the guest, if there are any.
+    pub(crate) interrupt: OnceCell<Arc<Interrupt>>,
     limiter: Cell<Limiter>,
     stack: GuestStack,
     config: RuntimeConfig,
@@ -183,6 +187,7 @@ impl Runtime {
             (&raw mut (*at).fault).write(Cell::new(fault));
             (&raw mut (*at).pending).write(Cell::new(None));
             (&raw mut (*at).suspended).write(Cell::new(None));
+            (&raw mut (*at).interrupt).write(OnceCell::new());
             (&raw mut (*at).limiter).write(Cell::new(Limiter::Nobody));
             (&raw mut (*at).stack).write(stack);
             (&raw mut (*at).config).write(config);
@@ -198,6 +203,7 @@ impl Runtime {
                 fault: _,
                 pending: _,
                 suspended: _,
+                interrupt: _,
                 limiter: _,
                 stack: _,
                 config: _,
@@ -233,6 +239,21 @@ impl Runtime {
     /// Sets the fuel left, at most [`MAX_FUEL`].
     pub fn set_fuel(&self, fuel: u64) {
         self.head.fuel.set(fuel.min(MAX_FUEL));
+    }
+
+    /// What stops guest code of this store from another thread.
+    ///
+    /// # Errors
+    /// When the system does not let a signal handler be installed.
+    pub fn interrupt_handle(&self) -> Result<InterruptHandle, Error> {
+        interrupt::init()?;
+        Ok(InterruptHandle(self.interrupt.get_or_init(Arc::default).clone()))
+    }
+
+    /// True if somebody wants the guest stopped, who counts it as stopped then.
+    #[inline]
+    pub(crate) fn is_to_stop(&self) -> bool {
+        self.interrupt.get().is_some_and(|interrupt| interrupt.take())
     }
 
     /// True while guest code of this store is active, also while it waits for a host function.

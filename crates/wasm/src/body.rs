@@ -310,6 +310,8 @@ impl Cx {
 
         let sig = &module.types[ty as usize];
         self.b.begin(index, SigRef(ty), module.types.clone());
+        // Seven instructions come of ten operators, rarely more.
+        self.b.expect(self.scan.operators as usize);
         self.b.set_src(at);
         self.b.start_block(LoopId::NONE);
         let locals = self.scan.mentioned.iter().max().map_or(0, |&most| most as usize + 1);

@@ -95,3 +95,37 @@ fn memories_without_guards_behave_the_same() {
     assert!(failures.is_empty(), "{failures}");
     assert!(total.passed > 10_000);
 }
+
+#[test]
+fn metering_changes_nothing() {
+    let engine = Engine::new(Config::new().consume_fuel(true).verify(true)).expect("an engine");
+    let (total, _, failures) = run_all(&engine);
+    assert!(failures.is_empty(), "{failures}");
+    assert!(total.passed > 10_000);
+}
+
+/// How the host's thread rounds and whether it flushes denormals is its own affair: neither compiling
+/// nor running sees it, and the host finds it unchanged.
+#[test]
+fn float_modes_of_the_host_change_nothing() {
+    /// Flush to zero and denormals are zero.
+    const FLUSH: u32 = 0x8040;
+    for (name, bits) in
+        [("flush", FLUSH), ("down", 0x2000), ("up", 0x4000), ("to zero and flush", 0x6000 | FLUSH)]
+    {
+        let run = move || {
+            let mode = 0x1f80 | bits;
+            // SAFETY: masks all exceptions; this thread computes no floats of its own.
+            unsafe { std::arch::asm!("ldmxcsr [{}]", in(reg) &mode, options(nostack, readonly)) };
+            let engine = Engine::new(Config::new().compile_jobs(2)).unwrap();
+            let (report, _, failures) = run_all(&engine);
+            let mut after = 0u32;
+            // SAFETY: reads the control register.
+            unsafe { std::arch::asm!("stmxcsr [{}]", in(reg) &mut after, options(nostack)) };
+            assert_eq!(after & 0xffc0, mode & 0xffc0, "the host's mode is its own again");
+            (report.passed, failures)
+        };
+        let (passed, failures) = std::thread::spawn(run).join().unwrap();
+        assert!(passed > 0 && failures.is_empty(), "{name}:\n{failures}");
+    }
+}

@@ -18,6 +18,7 @@
 use super::Env;
 use crate::vcode::{Constraint, RegClass, VCode, VReg};
 use runwell_ir::entity::LoopId;
+use runwell_ir::scratch;
 use runwell_ir::work::{Pass, Work};
 
 /// The key of a value that is not used again.
@@ -211,14 +212,11 @@ impl Liveness {
             def_exp: 0,
             is_param: false,
         }));
-        self.next.clear();
-        self.next.resize(code.operands.len(), NEVER);
-        self.param_key.clear();
-        self.param_key.resize(code.params.len(), NEVER);
+        scratch::fill(&mut self.next, code.operands.len(), NEVER);
+        scratch::fill(&mut self.param_key, code.params.len(), NEVER);
         self.events.clear();
         self.lists.clear();
-        self.list_at.clear();
-        self.list_at.resize(code.blocks.len(), (0, 0));
+        scratch::fill(&mut self.list_at, code.blocks.len(), (0, 0));
         self.cur.clear();
         self.inside = [0; 2];
         self.inside_max = [0; 2];
@@ -245,8 +243,7 @@ impl Liveness {
             });
         }
         self.exp.clear();
-        self.pred_at.clear();
-        self.pred_at.resize(code.blocks.len() + 1, 0);
+        scratch::fill(&mut self.pred_at, code.blocks.len() + 1, 0);
         let mut open = LoopId::NONE;
         for (number, block) in code.blocks.iter().enumerate() {
             while !open.is_none() && self.loops[open.index()].end_block as usize <= number {
@@ -303,8 +300,7 @@ impl Liveness {
         for block in 0..code.blocks.len() {
             self.pred_at[block + 1] += self.pred_at[block];
         }
-        self.preds.clear();
-        self.preds.resize(self.pred_at[code.blocks.len()] as usize, (0, 0));
+        scratch::fill(&mut self.preds, self.pred_at[code.blocks.len()] as usize, (0, 0));
         for (number, block) in code.blocks.iter().enumerate().rev() {
             for edge in (block.edges_first..block.edges_end).rev() {
                 let target = code.edges[edge as usize].target.index();

@@ -8,6 +8,7 @@
 use super::liveness::{HAS_SLOT, NO_REG, STORED};
 use super::state::{Edit, Scratch, reg_loc};
 use super::{Allocation, Env, Loc, Move, moves};
+use runwell_ir::scratch;
 use runwell_ir::work::{Pass, Work};
 
 /// Instructions per step of the interval clock.
@@ -136,12 +137,10 @@ fn colour(s: &mut Scratch, out: &mut Allocation, insts: usize, work: &mut Work) 
     let chunks = insts / CHUNK as usize + 2;
     let vregs = live.vregs.len();
     for list in [&mut slots.starts, &mut slots.ends] {
-        list.clear();
-        list.resize(chunks, END);
+        scratch::fill(list, chunks, END);
     }
     for list in [&mut slots.slot_of, &mut slots.next_start, &mut slots.next_end] {
-        list.clear();
-        list.resize(vregs, END);
+        scratch::fill(list, vregs, END);
     }
     slots.free.iter_mut().for_each(Vec::clear);
     for (vreg, info) in live.vregs.iter().enumerate().rev() {
@@ -178,8 +177,7 @@ fn colour(s: &mut Scratch, out: &mut Allocation, insts: usize, work: &mut Work) 
 /// Files the values that are stored at their definition by the position of the store.
 fn stores(s: &mut Scratch, insts: usize) {
     let Scratch { live, slots, .. } = s;
-    slots.stores.clear();
-    slots.stores.resize(insts + 1, END);
+    scratch::fill(&mut slots.stores, insts + 1, END);
     for (vreg, info) in live.vregs.iter().enumerate().rev() {
         if info.flags & STORED != 0 && info.def_reg != NO_REG {
             let at = info.def_at as usize + usize::from(!info.is_param);

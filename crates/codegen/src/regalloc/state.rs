@@ -8,6 +8,7 @@ use super::liveness::{HAS_SLOT, STORED};
 use super::liveness::{Liveness, NEVER, NO_REG, NO_VREG};
 use super::{Env, Loc};
 use crate::vcode::{PReg, VCode};
+use runwell_ir::scratch;
 use runwell_ir::work::Work;
 
 /// The registers at one point.
@@ -103,17 +104,13 @@ impl Scratch {
     pub(super) fn reset(&mut self, code: &VCode) {
         self.edits.clear();
         self.edge_edits.clear();
-        self.edge_ranges.clear();
-        self.edge_ranges.resize(code.edges.len(), (0, 0));
+        scratch::fill(&mut self.edge_ranges, code.edges.len(), (0, 0));
         self.slot_operands.clear();
         self.snaps.clear();
-        self.snap_at.clear();
-        self.snap_at.resize(code.blocks.len(), (0, 0));
+        scratch::fill(&mut self.snap_at, code.blocks.len(), (0, 0));
         self.entries.clear();
-        self.entry_at.clear();
-        self.entry_at.resize(code.blocks.len(), (0, 0));
-        self.param_loc.clear();
-        self.param_loc.resize(code.params.len(), Loc::NONE);
+        scratch::fill(&mut self.entry_at, code.blocks.len(), (0, 0));
+        scratch::fill(&mut self.param_loc, code.params.len(), Loc::NONE);
         self.resolver.reserve(code.vregs.len());
     }
 }

@@ -2,6 +2,7 @@
 
 mod x64;
 
+pub use x64::with_guest_floats;
 pub(crate) use x64::{
     STATUS_FAULT, STATUS_FUEL, STATUS_LIBCALL, STATUS_PENDING, enter, enter_return_address,
     fuel_stub_address, host_thunk_address, libcall_stub_address, redirect, resume_from_fuel,

@@ -489,6 +489,28 @@ pub(crate) fn fuel_stub_address() -> u64 {
     &raw const runwell_vm_fuel_stub as u64
 }
 
+/// Runs `f` with the control bits that guest code runs with, and puts the thread's own back, also when
+/// `f` panics. Threads that `f` starts begin with those of guests.
+pub fn with_guest_floats<R>(f: impl FnOnce() -> R) -> R {
+    /// Puts the control register back.
+    struct Restore(u32);
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            // SAFETY: the value is what the register held before.
+            unsafe { std::arch::asm!("ldmxcsr [{}]", in(reg) &self.0, options(nostack, readonly)) };
+        }
+    }
+    let (mut own, guest) = (0u32, 0x1f80u32);
+    // SAFETY: stores the control register, and loads the value that the architecture starts with.
+    // Compiled code assumes this value; `f` is called from behind the load.
+    unsafe {
+        std::arch::asm!("stmxcsr [{}]", in(reg) &mut own, options(nostack));
+        std::arch::asm!("ldmxcsr [{}]", in(reg) &guest, options(nostack, readonly));
+    }
+    let _restore = Restore(own);
+    f()
+}
+
 /// The return address of guest functions that the host called.
 pub(crate) fn enter_return_address() -> u64 {
     &raw const runwell_vm_enter_return as u64

@@ -7,6 +7,7 @@
 use crate::x64::inst::{AluKind, MovKind};
 use crate::{CompiledFunction, Error};
 use runwell_abi::TrapCode;
+use runwell_ir::scratch;
 
 #[cfg(test)]
 mod sweep;
@@ -152,6 +153,11 @@ struct Vex {
 }
 
 impl Asm {
+    /// Makes room for about `bytes` of code. Nothing has been encoded yet.
+    pub(super) fn expect(&mut self, bytes: usize) {
+        scratch::room(&mut self.code, bytes);
+    }
+
     pub(super) fn clear(&mut self) {
         self.code.clear();
         self.labels.clear();

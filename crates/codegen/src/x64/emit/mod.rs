@@ -19,6 +19,7 @@ use crate::regalloc::{Loc, Move};
 use crate::vcode::{PReg, RegClass, VInst};
 use crate::x64::inst::{Aux, MovKind};
 use crate::{CompiledFunction, Error};
+use runwell_ir::scratch;
 use runwell_ir::work::Pass;
 use runwell_ir::{Block, TrapCode, Work};
 
@@ -83,6 +84,8 @@ impl Emitter {
     ) -> Result<CompiledFunction, Error> {
         let code = input.code;
         self.asm.clear();
+        // Four to five bytes each.
+        self.asm.expect(5 * code.insts.len());
         self.frame.lay_out(input)?;
         block_order(code, &mut self.order);
         self.block_labels.clear();
@@ -90,8 +93,7 @@ impl Emitter {
             let label = self.asm.label();
             self.block_labels.push(label);
         }
-        self.edge_labels.clear();
-        self.edge_labels.resize(code.edges.len(), None);
+        scratch::fill(&mut self.edge_labels, code.edges.len(), None);
         self.cold.clear();
         self.srclocs.clear();
         work.charge(Pass::Emit, code.blocks.len() + code.edges.len());

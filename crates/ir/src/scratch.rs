@@ -1,0 +1,35 @@
+//! Scratch arrays that are used for one function after the other.
+//!
+//! They grow to the size of the largest function and stay. When one has to grow, what it held is of no
+//! use any more, so unlike `Vec`'s own growing these copy nothing into the new memory: in small modules
+//! the first touch of a page costs more than the work that is done on it.
+
+/// Empties `vec` and sees to it that `len` elements fit.
+pub fn room<T>(vec: &mut Vec<T>, len: usize) {
+    vec.clear();
+    if vec.capacity() < len {
+        *vec = Vec::with_capacity(len + len / 4);
+    }
+}
+
+/// Makes `vec` `len` times `value`.
+pub fn fill<T: Copy>(vec: &mut Vec<T>, len: usize, value: T) {
+    room(vec, len);
+    vec.resize(len, value);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_of_before_is_left() {
+        let mut vec = vec![1, 2, 3];
+        fill(&mut vec, 2, 7);
+        assert_eq!(vec, [7, 7]);
+        fill(&mut vec, 100, 0);
+        assert!(vec.len() == 100 && vec.iter().all(|&x| x == 0));
+        room(&mut vec, 50);
+        assert!(vec.is_empty() && vec.capacity() >= 100);
+    }
+}
