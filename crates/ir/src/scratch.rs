@@ -8,7 +8,7 @@
 pub fn room<T>(vec: &mut Vec<T>, len: usize) {
     vec.clear();
     if vec.capacity() < len {
-        *vec = Vec::with_capacity(len + len / 4);
+        *vec = Vec::with_capacity(len);
     }
 }
 

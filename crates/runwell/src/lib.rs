@@ -142,3 +142,11 @@ pub mod inspect {
 pub fn text_to_binary(bytes: &[u8], path: Option<&std::path::Path>) -> Result<Vec<u8>> {
     Ok(module::binary(bytes, path)?.into_owned())
 }
+
+/// Runs `f` with the processor's default floating-point modes (round to nearest, denormals kept), which
+/// guest code always runs with, and puts the calling thread's own modes back, also when `f` panics.
+///
+/// For host code that has to round as guests do whatever its thread was set to.
+pub fn with_default_floats<R>(f: impl FnOnce() -> R) -> R {
+    runwell_vm::with_guest_floats(f)
+}

@@ -129,7 +129,8 @@ pub struct ResourcesRequired {
 
 /// The binary form of `bytes`, which may be in the text form.
 pub(crate) fn binary<'a>(bytes: &'a [u8], path: Option<&Path>) -> Result<Cow<'a, [u8]>> {
-    wat::parse_bytes(bytes).map_err(|mut error| {
+    // Decimal fractions are rounded as they are read.
+    runwell_vm::with_guest_floats(|| wat::parse_bytes(bytes)).map_err(|mut error| {
         if let Some(path) = path {
             error.set_path(path);
         }

@@ -60,7 +60,7 @@ const fn helper(call: LibCall) -> Helper {
 fn done(vmctx: *mut u8, result: Result<(), TrapCode>) -> LibRet {
     // SAFETY: the contract of all helpers.
     let stop = unsafe { runtime(vmctx) }.is_to_stop();
-    match result.and_then(|()| if stop { Err(TrapCode::Interrupt) } else { Ok(()) }) {
+    match result.and(if stop { Err(TrapCode::Interrupt) } else { Ok(()) }) {
         Ok(()) => LibRet { value: 0, status: 0 },
         Err(code) => {
             LibRet { value: 0, status: u64::from(sys::STATUS_LIBCALL) + u64::from(code as u8) }

@@ -310,8 +310,8 @@ impl Cx {
 
         let sig = &module.types[ty as usize];
         self.b.begin(index, SigRef(ty), module.types.clone());
-        // Seven instructions come of ten operators, rarely more.
-        self.b.expect(self.scan.operators as usize);
+        // Few functions have more instructions than that.
+        self.b.expect(self.scan.operators as usize / 2);
         self.b.set_src(at);
         self.b.start_block(LoopId::NONE);
         let locals = self.scan.mentioned.iter().max().map_or(0, |&most| most as usize + 1);

@@ -61,7 +61,8 @@ pub fn run(engine: &Engine, text: &str) -> Result<Report, Error> {
     // Scripts test names with such characters on purpose.
     lexer.allow_confusing_unicode(true);
     let buffer = ParseBuffer::new_with_lexer(lexer)?;
-    let script = parser::parse::<Wast<'_>>(&buffer)?;
+    // Decimal fractions are rounded as they are read.
+    let script = runwell::with_default_floats(|| parser::parse::<Wast<'_>>(&buffer))?;
     let mut runner = Runner::new(engine)?;
     let mut report = Report::default();
     for directive in script.directives {
@@ -158,7 +159,8 @@ impl Runner {
             QuoteWat::Wat(Wat::Component(_)) | QuoteWat::QuoteComponent(..) => {
                 Err(Stop::Skipped("component-model".to_string()))
             }
-            _ => module.encode().map_err(|error| Stop::Failed(error.message())),
+            _ => runwell::with_default_floats(|| module.encode())
+                .map_err(|error| Stop::Failed(error.message())),
         }
     }
 

@@ -267,6 +267,21 @@ fn control(cases: &mut Vec<String>) {
             tables_of_branches(cases, entries, distinct.min(entries));
         }
     }
+    // In a loop that divides, floats are stored in another way.
+    for ty in FLOATS {
+        let lines = format!(
+            "jump b1(v0)
+             b1 in l0:
+             v10: {ty} = param
+             v11: {ty} = fdiv.{ty} v10, v10
+             store.{ty} m0[v1 + 8], v11
+             br_if v1, b1(v11), b2
+             b2:
+             return"
+        );
+        let loops = "  loop l0: b1..b2 depth 1 store\n";
+        cases.push(with(&[ty, "i32"], &[], loops, &lines));
+    }
     for body in ["", "call f3 sig1()\n", "call f0 sig1()\n"] {
         let call = if body.is_empty() { "" } else { " call store" };
         let declarations = format!("  sig1: () -> ()\n  loop l0: b1..b2 depth 1{call}\n");

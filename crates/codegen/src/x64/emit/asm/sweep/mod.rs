@@ -261,8 +261,8 @@ fn displacement_bytes(mem: &Mem) -> usize {
 }
 
 /// Methods of the assembler that write no instruction.
-const NO_INSTRUCTIONS: [&str; 8] =
-    ["clear", "label", "bind", "offset", "may_trap", "constant", "jump_table", "finish"];
+const NO_INSTRUCTIONS: [&str; 9] =
+    ["expect", "clear", "label", "bind", "offset", "may_trap", "constant", "jump_table", "finish"];
 
 #[test]
 fn every_encoder_is_swept() {
