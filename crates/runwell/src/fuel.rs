@@ -9,7 +9,7 @@
 
 use crate::context::{AsContextMut, StoreContext, StoreContextMut};
 use crate::func::{Caller, EMPTY, Func, take_results};
-use crate::store::{Store, StoreOpaque};
+use crate::store::{Store, StoreId, StoreOpaque};
 use crate::transfer::Transfer;
 use crate::types::FuncType;
 use crate::value::Val;
@@ -175,6 +175,10 @@ pub enum ResumableCall {
 
 /// A call that stopped and can go on.
 pub struct SuspendedCall {
+    /// The store and the number of the suspension in it: results are read by `ty`, so this must not go
+    /// on with any other call.
+    store: StoreId,
+    number: u64,
     ty: FuncType,
     request: Option<Request>,
 }
@@ -256,7 +260,9 @@ fn settle(
             let request = store.runtime.take_request();
             let request = request.and_then(|request| request.downcast::<Request>().ok());
             let request = request.map(|request| *request);
-            Ok(ResumableCall::Suspended(SuspendedCall { ty, request }))
+            store.suspensions += 1;
+            let (store, number) = (store.id(), store.suspensions);
+            Ok(ResumableCall::Suspended(SuspendedCall { store, number, ty, request }))
         }
         Err(exit) => Err(crate::code::exit_error(*exit)),
     }
@@ -276,11 +282,7 @@ impl SuspendedCall {
     /// Goes on with a call that waits for fuel, of which there should be more now: set it before.
     ///
     /// # Errors
-    /// As for [`Func::call`]; when the call waits for an answer, or the store has no suspended call.
-    ///
-    /// # Panics
-    /// When `store` is not the store of the call and `results` has the wrong length, as
-    /// [`Func::call_resumable`].
+    /// As for [`Func::call`]; when the call waits for an answer, is another store's, or has been given up.
     pub fn resume(self, store: impl AsContextMut, results: &mut [Val]) -> Result<ResumableCall> {
         if !self.needs_fuel() {
             return Err(Error::msg(
@@ -307,9 +309,18 @@ impl SuspendedCall {
         self.go_on(store, answer, results)
     }
 
-    /// Gives the call up.
+    /// Gives the call up. Does nothing when it has been given up already or is another store's.
     pub fn cancel(self, mut store: impl AsContextMut) {
-        store.as_context_mut().opaque().runtime.drop_suspended();
+        let mut store = store.as_context_mut();
+        let store = store.opaque();
+        if self.is_of(store) {
+            store.runtime.drop_suspended();
+        }
+    }
+
+    /// True if this is the last call that was suspended in `store`.
+    fn is_of(&self, store: &StoreOpaque) -> bool {
+        (self.store, self.number) == (store.id(), store.suspensions)
     }
 
     fn go_on(
@@ -329,7 +340,7 @@ impl SuspendedCall {
         }
         let wanted = self.request.as_ref().map(|request| request.ty.clone());
         let reason = if wanted.is_some() { Reason::Host } else { Reason::Fuel };
-        if store.runtime.suspended() != Some(reason) {
+        if !self.is_of(store) || store.runtime.suspended() != Some(reason) {
             return Err(Error::new(runwell_vm::Error::NotSuspended));
         }
         let mut bits = Vec::with_capacity(answer.len());

@@ -91,6 +91,8 @@ pub struct StoreOpaque {
     pub(crate) host_funcs: Vec<HostSlot>,
     pub(crate) externs: ExternRefs,
     pub(crate) limiter: Limiter,
+    /// How many calls have been suspended: the number of the last one.
+    pub(crate) suspensions: u64,
     pub(crate) runtime: Owned<Runtime>,
 }
 
@@ -131,6 +133,7 @@ impl<T: 'static> Store<T> {
             host_funcs: Vec::new(),
             externs: ExternRefs::default(),
             limiter: Limiter::default(),
+            suspensions: 0,
             runtime,
         };
         let mut inner = Box::new(StoreInner { opaque, data });
