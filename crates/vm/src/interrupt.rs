@@ -13,10 +13,11 @@
 
 use crate::runtime::Fault;
 use crate::thread::Thread;
+use crate::trap::{call_handler, install_handler};
 use crate::{Error, registry, sys};
 use libc::{c_int, c_void, siginfo_t, ucontext_t};
 use runwell_abi::TrapCode;
-use std::ptr::{null, null_mut};
+use std::ptr::null_mut;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -106,29 +107,7 @@ impl InterruptHandle {
 /// When the system refuses.
 pub(crate) fn init() -> Result<(), Error> {
     static DONE: OnceLock<Result<(), Error>> = OnceLock::new();
-    DONE.get_or_init(|| {
-        let what = "install an interrupt handler";
-        // SAFETY: all zeroes is a valid `sigaction`; the present one is read into a place of the right
-        // type.
-        let mut old: libc::sigaction = unsafe { std::mem::zeroed() };
-        // SAFETY: as above.
-        if unsafe { libc::sigaction(SIGNAL, null(), &mut old) } != 0 {
-            return Err(Error::last_os(what, 0));
-        }
-        PREVIOUS.store(Box::leak(Box::new(old)), Ordering::Release);
-        // SAFETY: as above.
-        let mut new: libc::sigaction = unsafe { std::mem::zeroed() };
-        new.sa_sigaction = handler as *const () as usize;
-        new.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK | libc::SA_RESTART;
-        // SAFETY: the mask is a place of the right type; the handler fits the flags and is
-        // async-signal-safe.
-        let status = unsafe {
-            libc::sigemptyset(&mut new.sa_mask);
-            libc::sigaction(SIGNAL, &new, null_mut())
-        };
-        if status == 0 { Ok(()) } else { Err(Error::last_os(what, 0)) }
-    })
-    .clone()
+    DONE.get_or_init(|| install_handler(SIGNAL, handler, libc::SA_RESTART, &PREVIOUS)).clone()
 }
 
 /// # Safety
@@ -143,17 +122,8 @@ unsafe extern "C" fn handler(signal: c_int, info: *mut siginfo_t, context: *mut 
     match previous.sa_sigaction {
         // By default nothing happens.
         libc::SIG_IGN | libc::SIG_DFL => {}
-        // SAFETY: whoever installed the handler said by the flag which of the two it is.
-        handler => unsafe {
-            if previous.sa_flags & libc::SA_SIGINFO != 0 {
-                let handler: extern "C" fn(c_int, *mut siginfo_t, *mut c_void) =
-                    std::mem::transmute(handler);
-                handler(signal, info, context);
-            } else {
-                let handler: extern "C" fn(c_int) = std::mem::transmute(handler);
-                handler(signal);
-            }
-        },
+        // SAFETY: it is a handler's address, and the arguments are passed on.
+        _ => unsafe { call_handler(previous, signal, info, context) },
     }
 }
 

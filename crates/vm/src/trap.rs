@@ -34,13 +34,26 @@ static PREVIOUS: [AtomicPtr<libc::sigaction>; SIGNALS.len()] =
 pub fn init() -> Result<(), Error> {
     static DONE: OnceLock<Result<(), Error>> = OnceLock::new();
     DONE.get_or_init(|| {
-        SIGNALS.iter().zip(&PREVIOUS).try_for_each(|(&sig, slot)| install(sig, slot))
+        SIGNALS
+            .iter()
+            .zip(&PREVIOUS)
+            .try_for_each(|(&sig, slot)| install_handler(sig, handler, libc::SA_NODEFER, slot))
     })
     .clone()
 }
 
-fn install(signal: c_int, previous: &AtomicPtr<libc::sigaction>) -> Result<(), Error> {
-    let what = "install a fault handler";
+/// Installs `handler` for `signal` and notes what was installed before, which is never freed: a handler
+/// may be reading it.
+///
+/// # Errors
+/// When the system refuses.
+pub(crate) fn install_handler(
+    signal: c_int,
+    handler: unsafe extern "C" fn(c_int, *mut siginfo_t, *mut c_void),
+    flags: c_int,
+    previous: &AtomicPtr<libc::sigaction>,
+) -> Result<(), Error> {
+    let what = "install a signal handler";
     // SAFETY: all zeroes is a valid `sigaction`.
     let mut old: libc::sigaction = unsafe { std::mem::zeroed() };
     // SAFETY: reads the present action into a place of the right type.
@@ -52,7 +65,7 @@ fn install(signal: c_int, previous: &AtomicPtr<libc::sigaction>) -> Result<(), E
     // SAFETY: as above.
     let mut new: libc::sigaction = unsafe { std::mem::zeroed() };
     new.sa_sigaction = handler as *const () as usize;
-    new.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK | libc::SA_NODEFER;
+    new.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK | flags;
     // SAFETY: the mask is a place of the right type, the handler fits the flags and is
     // async-signal-safe.
     let status = unsafe {
@@ -60,6 +73,29 @@ fn install(signal: c_int, previous: &AtomicPtr<libc::sigaction>) -> Result<(), E
         libc::sigaction(signal, &new, null_mut())
     };
     if status == 0 { Ok(()) } else { Err(Error::last_os(what, 0)) }
+}
+
+/// Calls a handler that was installed before.
+///
+/// # Safety
+/// `previous` is an action with a handler; the other arguments are those of one.
+pub(crate) unsafe fn call_handler(
+    previous: &libc::sigaction,
+    signal: c_int,
+    info: *mut siginfo_t,
+    context: *mut c_void,
+) {
+    // SAFETY: whoever installed the handler said by the flag which of the two it is.
+    unsafe {
+        if previous.sa_flags & libc::SA_SIGINFO != 0 {
+            let handler: extern "C" fn(c_int, *mut siginfo_t, *mut c_void) =
+                std::mem::transmute(previous.sa_sigaction);
+            handler(signal, info, context);
+        } else {
+            let handler: extern "C" fn(c_int) = std::mem::transmute(previous.sa_sigaction);
+            handler(signal);
+        }
+    }
 }
 
 /// # Safety
@@ -135,16 +171,7 @@ unsafe fn pass_on(signal: c_int, info: *mut siginfo_t, context: *mut c_void) {
                 libc::raise(signal);
             }
         },
-        // SAFETY: whoever installed the handler said by the flag which of the two it is.
-        handler => unsafe {
-            if previous.sa_flags & libc::SA_SIGINFO != 0 {
-                let handler: extern "C" fn(c_int, *mut siginfo_t, *mut c_void) =
-                    std::mem::transmute(handler);
-                handler(signal, info, context);
-            } else {
-                let handler: extern "C" fn(c_int) = std::mem::transmute(handler);
-                handler(signal);
-            }
-        },
+        // SAFETY: it is a handler's address, and the arguments are passed on.
+        _ => unsafe { call_handler(previous, signal, info, context) },
     }
 }
