@@ -1,0 +1,25 @@
+//! `runwell compile` and `runwell validate` on the command line.
+
+use super::{Compiler, Stats};
+use clap::Args;
+use std::path::PathBuf;
+
+#[derive(Args, Debug)]
+pub(crate) struct Compile {
+    /// Print what compiling did and cost
+    #[arg(long, value_enum, value_name = "FORMAT", require_equals = true)]
+    pub(crate) stats: Option<Stats>,
+    #[command(flatten)]
+    pub(crate) compiler: Compiler,
+    /// The module, .wasm or .wat
+    pub(crate) file: PathBuf,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Validate {
+    #[command(flatten)]
+    pub(crate) compiler: Compiler,
+    /// The modules, .wasm or .wat
+    #[arg(required = true)]
+    pub(crate) files: Vec<PathBuf>,
+}

@@ -1,0 +1,52 @@
+//! `runwell run` on the command line.
+
+use super::{Compiler, Source, Stats};
+use clap::Args;
+use std::path::PathBuf;
+
+#[derive(Args, Debug)]
+pub(crate) struct Run {
+    /// Call this export instead of the program's start, with ARGS as its arguments
+    #[arg(long, value_name = "NAME")]
+    pub(crate) invoke: Option<String>,
+    /// Let the program see a directory of the host, under the same or another name
+    #[arg(long = "dir", value_name = "HOST[::GUEST]")]
+    pub(crate) dirs: Vec<String>,
+    /// Set an environment variable, or pass the host's of this name
+    #[arg(long = "env", value_name = "NAME[=VALUE]")]
+    pub(crate) env: Vec<String>,
+    /// Pass the host's whole environment
+    #[arg(long)]
+    pub(crate) inherit_env: bool,
+    /// The name the program is told it was started by
+    #[arg(long, value_name = "NAME")]
+    pub(crate) argv0: Option<String>,
+    /// Let modules import from another one by this name
+    #[arg(long, value_name = "NAME=FILE")]
+    pub(crate) preload: Vec<String>,
+    /// Clocks
+    #[arg(long, value_enum, default_value = "virtual")]
+    pub(crate) clock: Source,
+    /// Randomness
+    #[arg(long, value_enum, default_value = "virtual")]
+    pub(crate) random: Source,
+    /// Real clocks, randomness and environment
+    #[arg(long)]
+    pub(crate) real: bool,
+    /// Stop the guest after this many seconds
+    #[arg(long, value_name = "SECONDS")]
+    pub(crate) timeout: Option<f64>,
+    /// Bytes of stack for the guest
+    #[arg(long, value_name = "BYTES")]
+    pub(crate) max_wasm_stack: Option<usize>,
+    /// Print times to standard error at the end
+    #[arg(long, value_enum, value_name = "FORMAT", require_equals = true)]
+    pub(crate) stats: Option<Stats>,
+    #[command(flatten)]
+    pub(crate) compiler: Compiler,
+    /// The module, .wasm or .wat
+    pub(crate) file: PathBuf,
+    /// Arguments of the program
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    pub(crate) args: Vec<String>,
+}
