@@ -13,6 +13,7 @@ mod fail;
 mod inspect;
 mod load;
 mod run;
+mod state;
 mod values;
 mod wast;
 

@@ -2,7 +2,7 @@
 
 use crate::args::{Run, Source, Stats};
 use crate::fail::{Code, Failure};
-use crate::{load, values};
+use crate::{load, state, values};
 use runwell::{Engine, Func, InterruptHandle, Linker, Module, Result, Store, Val};
 use runwell_wasi::{I32Exit, WasiCtx, WasiCtxBuilder};
 use std::path::Path;
@@ -36,6 +36,7 @@ pub(crate) fn run(options: &Run) -> Result<ExitCode> {
         let used = fuel - store.get_fuel()?;
         eprintln!("fuel: {used} of {fuel} units used");
     }
+    state::ended(&options.state, &mut store);
     if let Some(format) = options.stats {
         let run = (start.elapsed(), processor_time() - processor);
         print_times(format, compiled, run, &module);

@@ -272,6 +272,19 @@ pub(crate) struct HostSlot {
     _host: Arc<HostFunc>,
 }
 
+impl HostSlot {
+    /// What guests hold.
+    pub(crate) fn func_ref(&self) -> NonNull<FuncRefDef> {
+        self.func.func_ref()
+    }
+
+    /// The address by which its record is told from others.
+    pub(crate) fn context(&self) -> u64 {
+        // SAFETY: the record lives as long as the function.
+        unsafe { self.func_ref().as_ref() }.vmctx
+    }
+}
+
 impl HostFunc {
     pub(crate) fn ty(&self) -> &FuncType {
         &self.ty

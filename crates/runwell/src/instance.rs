@@ -58,13 +58,13 @@ pub struct Instance {
 ///
 /// Fields are dropped in order; nothing runs in the instance any more by then.
 pub(crate) struct InstanceState {
-    module: Module,
-    vmctx: Vmctx,
-    data: Owned<InstanceData>,
+    pub(crate) module: Module,
+    pub(crate) vmctx: Vmctx,
+    pub(crate) data: Owned<InstanceData>,
     /// Store indices of its memories, tables and globals, imported ones first.
-    memories: Box<[u32]>,
-    tables: Box<[u32]>,
-    globals: Box<[u32]>,
+    pub(crate) memories: Box<[u32]>,
+    pub(crate) tables: Box<[u32]>,
+    pub(crate) globals: Box<[u32]>,
 }
 
 impl InstanceState {

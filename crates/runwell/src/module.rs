@@ -59,6 +59,7 @@ pub(crate) struct ModuleInner {
     /// Numbers of the exports in the order of their names.
     exports_by_name: Box<[u32]>,
     names: OnceLock<Names>,
+    hash: OnceLock<[u8; 32]>,
     report: Report,
 }
 
@@ -66,6 +67,8 @@ pub(crate) struct ModuleInner {
 pub(crate) struct Escape {
     /// Its number among them.
     pub(crate) index: u32,
+    /// Index of the function.
+    pub(crate) func: u32,
     /// Address of its code.
     pub(crate) code: u64,
     /// The engine's number of its type.
@@ -194,7 +197,8 @@ impl Module {
             let index = info.escaped[imported + own];
             let type_id = type_ids[info.funcs[imported + own] as usize].number();
             let code = code.base() + u64::from(start);
-            (index != ModuleInfo::NONE).then_some(Escape { index, code, type_id })
+            let func = (imported + own) as u32;
+            (index != ModuleInfo::NONE).then_some(Escape { index, func, code, type_id })
         });
         let mut exports_by_name: Box<[u32]> = (0..info.exports.len() as u32).collect();
         exports_by_name.sort_by_key(|&at| &*info.exports[at as usize].name);
@@ -209,6 +213,7 @@ impl Module {
             types,
             exports_by_name,
             names: OnceLock::new(),
+            hash: OnceLock::new(),
             report,
         });
         let _ = symbols.0.set(Arc::downgrade(&inner));
@@ -298,6 +303,17 @@ impl std::fmt::Debug for Module {
 impl ModuleInner {
     pub(crate) fn id(&self) -> u64 {
         self.id
+    }
+
+    /// The BLAKE3 hash of the module in the binary form.
+    pub(crate) fn hash(&self) -> &[u8; 32] {
+        self.hash.get_or_init(|| *blake3::hash(&self.wasm).as_bytes())
+    }
+
+    /// Index of the own function that has record number `number`.
+    pub(crate) fn escaped_func(&self, number: u32) -> u32 {
+        // Numbers are given out in the order of the functions.
+        self.escapes[number as usize].func
     }
 
     /// Import number `index`.

@@ -5,6 +5,7 @@ use crate::engine::Engine;
 use crate::func::HostSlot;
 use crate::instance::InstanceState;
 use crate::limits::{Kind, Limiter, Question, ResourceLimiter};
+use crate::state::PageHashes;
 use crate::types::{GlobalType, MemoryType, RefType, TableType};
 use crate::{Error, Result};
 use runwell_vm::{ExternRefs, GlobalCell, InterruptHandle, Owned, Payload, Runtime, RuntimeConfig};
@@ -88,6 +89,8 @@ pub struct StoreOpaque {
     pub(crate) globals: Vec<StoreGlobal>,
     pub(crate) tables: Vec<StoreTable>,
     pub(crate) memories: Vec<Owned<runwell_vm::Memory>>,
+    /// The hashes of their pages, for those of which somebody has asked for a hash.
+    pub(crate) page_hashes: Vec<PageHashes>,
     pub(crate) host_funcs: Vec<HostSlot>,
     pub(crate) externs: ExternRefs,
     pub(crate) limiter: Limiter,
@@ -130,6 +133,7 @@ impl<T: 'static> Store<T> {
             globals: Vec::new(),
             tables: Vec::new(),
             memories: Vec::new(),
+            page_hashes: Vec::new(),
             host_funcs: Vec::new(),
             externs: ExternRefs::default(),
             limiter: Limiter::default(),

@@ -40,6 +40,7 @@ pub mod table;
 mod thread;
 pub mod trap;
 pub mod vmctx;
+pub mod watch;
 
 pub use backtrace::Backtrace;
 pub use call::{Cause, Exit, Payload, Reason, Suspend};
@@ -58,3 +59,4 @@ pub use sys::with_guest_floats;
 pub use table::{Table, TableType};
 pub use trap::init;
 pub use vmctx::Vmctx;
+pub use watch::Reader;

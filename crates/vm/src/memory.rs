@@ -10,6 +10,7 @@
 
 use crate::Error;
 use crate::reservation::Reservation;
+use crate::watch::{Pages, Reader, Watch};
 use runwell_abi::TrapCode;
 use runwell_abi::memory::{MAX_PAGES_32, PAGE_BYTES, RESERVED_BYTES_32};
 use runwell_abi::vmctx::MemoryDef;
@@ -36,6 +37,8 @@ pub struct Memory {
     ty: MemoryType,
     /// The most pages it can have here.
     limit_pages: u64,
+    /// Which pages have been written, once somebody has asked. Dropped before the reservation.
+    watch: RefCell<Option<Watch>>,
     reservation: RefCell<Reservation>,
 }
 
@@ -68,6 +71,7 @@ impl Memory {
             def: UnsafeCell::new(MemoryDef { base, len }),
             ty,
             limit_pages,
+            watch: RefCell::new(None),
             reservation: RefCell::new(reservation),
         })
     }
@@ -119,6 +123,15 @@ impl Memory {
         // SAFETY: as in `base`; the bytes below `len` are accessible now.
         unsafe { (*self.def.get()).len = len };
         Ok(Some(old))
+    }
+
+    /// The pages of 4 KiB that may have been written since `reader` asked last, ascending; at first those
+    /// that may be anything but zero. See [`crate::watch`].
+    pub fn written(&self, reader: Reader) -> Pages {
+        let mut watch = self.watch.borrow_mut();
+        let watch =
+            watch.get_or_insert_with(|| Watch::new(self.base(), self.reservation.borrow().len()));
+        watch.written(reader, self.len())
     }
 
     /// The contents.

@@ -63,6 +63,11 @@ impl Reservation {
         self.parts.as_ref().expect("taken only by drop").map.base()
     }
 
+    /// Bytes of address space.
+    pub(crate) fn len(&self) -> usize {
+        self.parts.as_ref().expect("taken only by drop").map.len()
+    }
+
     /// Makes the first `len` bytes accessible. Never makes any inaccessible.
     pub(crate) fn commit(&mut self, len: u64) -> Result<(), Error> {
         let len = usize_of(len)?.next_multiple_of(OS_PAGE_BYTES);

@@ -43,6 +43,8 @@ pub(crate) struct Run {
     #[arg(long, value_enum, value_name = "FORMAT", require_equals = true)]
     pub(crate) stats: Option<Stats>,
     #[command(flatten)]
+    pub(crate) state: crate::state::StateOptions,
+    #[command(flatten)]
     pub(crate) compiler: Compiler,
     /// The module, .wasm or .wat
     pub(crate) file: PathBuf,

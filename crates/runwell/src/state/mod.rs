@@ -1,0 +1,12 @@
+//! The state of a store as something to hold in one's hand: hashed, and written down.
+//!
+//! - `refs` names functions and host objects without addresses.
+//! - `pages` hashes memories by what changed.
+//! - `hash` puts the hash of a whole store together.
+
+mod hash;
+mod pages;
+pub(crate) mod refs;
+
+pub use hash::StateHash;
+pub(crate) use pages::PageHashes;
