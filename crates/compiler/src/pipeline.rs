@@ -164,7 +164,7 @@ pub fn validate(bytes: &[u8], options: &Options) -> Result<(), Error> {
     schedule::run(batches.len(), options.jobs, Translator::new, |translator, batch| {
         let (first, end) = batches[batch];
         (first..end).try_for_each(|own| {
-            translator.translate(&parsed.info, &parsed.validation, bytes, own)?;
+            translator.validate(&parsed.info, &parsed.validation, bytes, own)?;
             moved.add(translator.excess_arity())
         })
     })

@@ -24,7 +24,9 @@ use crate::locals::{Local, LogEntry};
 use crate::module::{ModuleInfo, Validation};
 use crate::operator::Visitor;
 use crate::scan::{MOVED_VALUES, Scan};
+use crate::second;
 use crate::section;
+use crate::validate::{Scratch, Validator};
 use runwell_abi::Type;
 use runwell_abi::fuel::Schedule;
 use runwell_ir::work::Pass;
@@ -40,9 +42,22 @@ const MAX_LOCALS: u32 = 51_000;
 /// depend on what it did before.
 #[derive(Default)]
 pub struct Translator {
-    validator: wp::FuncValidatorAllocations,
+    scratch: Scratch,
     cx: Cx,
     work: Work,
+}
+
+/// A body to be validated or translated.
+#[derive(Copy, Clone)]
+struct Body<'b> {
+    module: &'b ModuleInfo,
+    validation: &'b Validation,
+    bytes: &'b [u8],
+    /// Its byte offset in the module.
+    at: u32,
+    /// The function and its type.
+    index: u32,
+    ty: u32,
 }
 
 /// The state of translating one function.
@@ -159,49 +174,55 @@ impl Translator {
         bytes: &[u8],
         own: usize,
     ) -> Result<&mut Function> {
+        self.walk(module, validation, bytes, own, Cx::translate)?;
+        self.work.add(&std::mem::take(&mut self.cx.b.work));
+        Ok(&mut self.cx.b.func)
+    }
+
+    /// Validates own function number `own` of `module` as [`Translator::translate`] does, and no more.
+    ///
+    /// # Errors
+    /// The same as those of translation.
+    ///
+    /// # Panics
+    /// When `own` is out of range or `bytes` is another binary.
+    ///
+    /// # Complexity
+    /// O(operators + types moved / 64); no operator moves more than 3,000 types.
+    pub fn validate(
+        &mut self,
+        module: &ModuleInfo,
+        validation: &Validation,
+        bytes: &[u8],
+        own: usize,
+    ) -> Result<()> {
+        self.walk(module, validation, bytes, own, Cx::validate)
+    }
+
+    fn walk(
+        &mut self,
+        module: &ModuleInfo,
+        validation: &Validation,
+        bytes: &[u8],
+        own: usize,
+        walk: impl FnOnce(&mut Cx, &Body<'_>, &mut Validator<'_>) -> Result<()>,
+    ) -> Result<()> {
         let index = module.imported_funcs() + own as u32;
         let range = module.bodies[own].clone();
-        let body = &bytes[range.start as usize..range.end as usize];
         let ty = module.funcs[index as usize];
-        let func = validation.func(index, ty).expect("a module with bodies");
-        let features = func.features;
-        let mut validator = func.into_validator(std::mem::take(&mut self.validator));
-        let reader = BinaryReader::new_features(body, range.start.into(), features);
-        let result = self.cx.walk(module, validation, &mut validator, reader, body, index, ty);
-        self.validator = validator.into_allocations();
+        let (bytes, at) = (&bytes[range.start as usize..range.end as usize], range.start);
+        let body = Body { module, validation, bytes, at, index, ty };
+        let scratch = std::mem::take(&mut self.scratch);
+        let mut validator = Validator::begin(scratch, module, validation, at, index, ty);
+        let result = walk(&mut self.cx, &body, &mut validator);
+        let steps = self.cx.scan.operators as usize + self.cx.extra + validator.steps;
         self.work.charge(Pass::Scan, self.cx.scan.work());
-        self.work.charge(Pass::Translate, self.cx.scan.operators as usize + self.cx.extra);
-        match result {
-            Ok(()) => {
-                self.work.add(&std::mem::take(&mut self.cx.b.work));
-                Ok(&mut self.cx.b.func)
-            }
-            Err(error) => Err(second_look(validation, body, range.start, index, ty, error)),
-        }
+        self.work.charge(Pass::Translate, steps);
+        self.scratch = validator.into_scratch();
+        result.map_err(|error| {
+            second::look_at_body(error, validation.func(index, ty), bytes, at).in_func(index)
+        })
     }
-}
-
-/// Decides whether the error of a body is about a proposal or about the body.
-#[cold]
-fn second_look(
-    validation: &Validation,
-    body: &[u8],
-    at: u32,
-    index: u32,
-    ty: u32,
-    error: Error,
-) -> Error {
-    use crate::error::ErrorKind;
-    if let ErrorKind::Limit { .. } | ErrorKind::Component = error.kind() {
-        return error.in_func(index);
-    }
-    let everything = validation.func(index, ty).map(|mut func| {
-        func.features = features::EVERYTHING;
-        let reader = BinaryReader::new_features(body, at.into(), features::EVERYTHING);
-        let body = wp::FunctionBody::new(reader);
-        func.into_validator(Default::default()).validate(&body)
-    });
-    section::resolve(error, everything.and_then(std::result::Result::err)).in_func(index)
 }
 
 impl Cx {
@@ -226,49 +247,58 @@ impl Cx {
         Ok(())
     }
 
-    #[allow(clippy::too_many_arguments)]
-    fn walk(
+    /// Reads what comes before the operators and scans these. The reader is then at the first one.
+    fn open<'b>(
         &mut self,
-        module: &ModuleInfo,
-        validation: &Validation,
-        validator: &mut wp::FuncValidator<wp::ValidatorResources>,
-        mut reader: BinaryReader<'_>,
-        body: &[u8],
-        index: u32,
-        ty: u32,
-    ) -> Result<()> {
+        body: &Body<'b>,
+        validator: &mut Validator<'_>,
+    ) -> Result<BinaryReader<'b>> {
+        let Body { module, validation, bytes, at, ty, .. } = *body;
         self.scan.operators = 0;
         self.extra = 0;
+        let mut reader = BinaryReader::new_features(bytes, at.into(), features::SUPPORTED);
         self.declare(module, validator, &mut reader, ty)?;
-        let start = reader.current_position();
-        let at = reader.original_position() as u32;
-        let sig = &module.types[ty as usize];
-        let declared = validator.len_locals();
-        let results = sig.results.len();
-        self.scan.run(module, &body[start..], declared, results, &validation.limits);
+        let code = &bytes[reader.current_position()..];
+        let results = module.types[ty as usize].results.len();
+        self.scan.run(module, code, validator.len_locals(), results, &validation.limits);
         if self.scan.excess_arity > validation.moved_values {
+            let at = reader.original_position() as u32;
             return Err(Error::limit(MOVED_VALUES, validation.moved_values, at));
         }
-        self.begin(module, index, ty, at);
+        Ok(reader)
+    }
+
+    fn translate(&mut self, body: &Body<'_>, validator: &mut Validator<'_>) -> Result<()> {
+        let mut reader = self.open(body, validator)?;
+        let code = &body.bytes[reader.current_position()..];
+        let code_at = reader.original_position() as u32;
+        self.begin(body.module, body.index, body.ty, code_at);
         self.charge(0, self.scan.meter.entry);
         self.scan.meter.rest = self.scan.meter.entry;
-        let code = &body[start..];
-        let mut visitor = Visitor { cx: self, module, validator, at: 0, code, code_at: at };
+        let mut visitor = Visitor { cx: self, module: body.module, validator, code, code_at };
         while !reader.eof() {
-            visitor.at = reader.original_position();
+            visitor.validator.at = reader.original_position();
             reader.visit_operator(&mut visitor)??;
         }
-        visitor.at = reader.original_position();
-        reader.finish_expression(&visitor)?;
+        reader.finish_expression(visitor.validator)?;
         self.finish();
         Ok(())
+    }
+
+    fn validate(&mut self, body: &Body<'_>, validator: &mut Validator<'_>) -> Result<()> {
+        let mut reader = self.open(body, validator)?;
+        while !reader.eof() {
+            validator.at = reader.original_position();
+            reader.visit_operator(validator)??;
+        }
+        Ok(reader.finish_expression(validator)?)
     }
 
     /// Reads the declarations of locals, as runs.
     fn declare(
         &mut self,
         module: &ModuleInfo,
-        validator: &mut wp::FuncValidator<wp::ValidatorResources>,
+        validator: &mut Validator<'_>,
         reader: &mut BinaryReader<'_>,
         ty: u32,
     ) -> Result<()> {

@@ -28,9 +28,11 @@ mod numeric;
 mod operator;
 mod reference;
 pub mod scan;
+mod second;
 mod section;
 mod stack;
 mod table;
+mod validate;
 
 pub use body::Translator;
 pub use const_expr::{ConstEnv, ConstExpr, ConstOp};

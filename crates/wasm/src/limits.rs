@@ -23,6 +23,9 @@ pub struct Limits {
     pub arity_per_operator: u32,
 }
 
+/// Name of the limit on the height of the operand stack.
+pub const OPERANDS: &str = "height of the operand stack";
+
 impl Limits {
     /// Values that the bodies of a module of `bytes` may move together, beyond
     /// [`Limits::arity_per_operator`]. Two bytes can move two thousand values, and a function of
@@ -31,6 +34,17 @@ impl Limits {
     pub const fn moved_values(bytes: usize) -> u64 {
         Limits::MOVED_VALUES_BASE + bytes as u64 / 2
     }
+
+    /// Values that may lie on the operand stack behind an operator that has `bytes` of its function's
+    /// body before it. An operator of two bytes can give a thousand values, so a short body could pile
+    /// up hundreds of millions; where each byte gives one value at most, none comes near.
+    pub const fn operands(bytes: u64) -> u64 {
+        Limits::OPERANDS_BASE + bytes
+    }
+
+    /// Values that may lie on the operand stack of every function, however short: 65 times as many as
+    /// the widest type gives.
+    pub const OPERANDS_BASE: u64 = 65_536;
 
     /// Moved values that every module may have, however small: four calls of the widest type.
     pub const MOVED_VALUES_BASE: u64 = 8192;

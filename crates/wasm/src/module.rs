@@ -14,6 +14,7 @@ use crate::features;
 use crate::limits::Limits;
 use crate::names::Names;
 use crate::section;
+use crate::validate::types::Types;
 use runwell_abi::{Type, VmctxCounts, VmctxLayout};
 use runwell_ir::Signature;
 use std::ops::Range;
@@ -263,6 +264,8 @@ impl ModuleInfo {
 #[derive(Clone, Debug)]
 pub struct Validation {
     resources: Option<ValidatorResources>,
+    /// Types of the module as the validator compares them.
+    pub(crate) types: Arc<Types>,
     pub(crate) limits: Limits,
     /// [`Limits::moved_values`] of the module.
     pub(crate) moved_values: u64,
@@ -276,12 +279,19 @@ impl Validation {
         Some(FuncToValidate { resources, index, ty, features: features::SUPPORTED })
     }
 
+    /// What the library's validator knows of the module; none when it has no bodies.
+    pub(crate) fn resources(&self) -> Option<&ValidatorResources> {
+        self.resources.as_ref()
+    }
+
     pub(crate) fn new(
         resources: Option<ValidatorResources>,
+        types: &[Signature],
         limits: Limits,
         bytes: usize,
     ) -> Validation {
-        Validation { resources, limits, moved_values: Limits::moved_values(bytes) }
+        let types = Arc::new(Types::new(types));
+        Validation { resources, types, limits, moved_values: Limits::moved_values(bytes) }
     }
 }
 

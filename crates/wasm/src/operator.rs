@@ -6,39 +6,39 @@
 //! are made from the decoder's own list, so an operator that is missing here does not compile.
 
 use crate::body::Cx;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::module::ModuleInfo;
 use crate::section::heap_type;
+use crate::validate::{Validator, off};
 use runwell_abi::Type::{AnyRef, F32, F64, I32, I64};
 use runwell_ir::Op::*;
 use wasmparser as wp;
 use wasmparser::{BlockType, BrTable, FrameKind, HeapType, Ieee32, Ieee64, MemArg, VisitOperator};
 
 /// Validates and translates one operator.
-pub(crate) struct Visitor<'v> {
+pub(crate) struct Visitor<'v, 'm> {
     pub(crate) cx: &'v mut Cx,
     pub(crate) module: &'v ModuleInfo,
-    pub(crate) validator: &'v mut wp::FuncValidator<wp::ValidatorResources>,
-    /// Byte offset of the operator.
-    pub(crate) at: u64,
+    /// Knows the byte offset of the operator.
+    pub(crate) validator: &'v mut Validator<'m>,
     /// The body's operators, and where they start.
     pub(crate) code: &'v [u8],
     pub(crate) code_at: u32,
 }
 
-impl Visitor<'_> {
+impl Visitor<'_, '_> {
     /// Tells the fuel plan that the operator has been reached.
     fn arrive(&mut self) {
-        let at = self.at as u32;
+        let at = self.validator.at as u32;
         let offset = at - self.code_at;
         let bytes = self.code.get(offset as usize..).unwrap_or_default();
         self.cx.arrive(at, offset, bytes);
     }
 }
 
-impl wp::FrameStack for Visitor<'_> {
+impl wp::FrameStack for Visitor<'_, '_> {
     fn current_frame(&self) -> Option<FrameKind> {
-        self.validator.get_control_frame(0).map(|frame| frame.kind)
+        self.validator.current_frame()
     }
 }
 
@@ -47,22 +47,17 @@ const fn is_structure(name: &str) -> bool {
     matches!(name.as_bytes(), b"Block" | b"Loop" | b"If" | b"Else" | b"End")
 }
 
-#[cold]
-fn off(proposal: &'static str, operator: &'static str, at: u64) -> Error {
-    Error::unsupported(proposal, operator, at as u32)
-}
-
 macro_rules! visit {
     (supported $op:ident $visit:ident ($($arg:ident: $ty:ty),*)) => {
         #[inline]
         fn $visit(&mut self $(, $arg: $ty)*) -> Result<()> {
-            self.validator.visitor(self.at).$visit($($arg.clone()),*)?;
+            self.validator.$visit($($arg.clone()),*)?;
             let metered = self.cx.scan.meter.is_on();
             if metered {
                 self.arrive();
             }
             if self.cx.reachable || const { is_structure(stringify!($op)) } {
-                self.cx.b.set_src(self.at as u32);
+                self.cx.b.set_src(self.validator.at as u32);
                 Verb::$visit(self.cx, self.module $(, $arg)*)?;
             }
             if metered {
@@ -74,8 +69,8 @@ macro_rules! visit {
     (unsupported $proposal:ident $op:ident $visit:ident ($($arg:ident: $ty:ty),*)) => {
         #[cold]
         fn $visit(&mut self $(, $arg: $ty)*) -> Result<()> {
-            self.validator.visitor(self.at).$visit($($arg),*)?;
-            Err(off(stringify!($proposal), stringify!($op), self.at))
+            self.validator.$visit($($arg),*)?;
+            Err(off(stringify!($proposal), stringify!($op), self.validator.at))
         }
     };
     (@mvp $($rest:tt)*) => { visit!(supported $($rest)*); };
@@ -98,15 +93,15 @@ macro_rules! visit_simd {
         $(
             #[cold]
             fn $visit(&mut self $($(, $arg: $ty)*)?) -> Result<()> {
-                self.validator.simd_visitor(self.at).$visit($($($arg),*)?)?;
-                Err(off(stringify!($proposal), stringify!($op), self.at))
+                self.validator.$visit($($($arg),*)?)?;
+                Err(off(stringify!($proposal), stringify!($op), self.validator.at))
             }
         )*
     };
 }
 
 #[allow(clippy::clone_on_copy)]
-impl<'a> VisitOperator<'a> for Visitor<'_> {
+impl<'a> VisitOperator<'a> for Visitor<'_, '_> {
     type Output = Result<()>;
 
     fn simd_visitor(
@@ -118,7 +113,7 @@ impl<'a> VisitOperator<'a> for Visitor<'_> {
     wp::for_each_visit_operator!(visit_all);
 }
 
-impl<'a> wp::VisitSimdOperator<'a> for Visitor<'_> {
+impl<'a> wp::VisitSimdOperator<'a> for Visitor<'_, '_> {
     wp::for_each_visit_simd_operator!(visit_simd);
 }
 

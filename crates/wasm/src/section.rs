@@ -5,7 +5,7 @@
 //! whole module is valid with every proposal enabled, the first one was about a proposal.
 
 use crate::const_expr::{ConstExpr, ConstOp};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::features;
 use crate::limits::Limits;
 use crate::module::{
@@ -13,6 +13,7 @@ use crate::module::{
     MemoryType, ModuleInfo, Parsed, SegmentMode, TableType, Validation,
 };
 use crate::names::Names;
+use crate::second;
 use runwell_abi::{Type, VmctxCounts, VmctxLayout};
 use runwell_ir::Signature;
 use std::ops::Range;
@@ -22,31 +23,7 @@ use wasmparser::{Operator, Parser, Payload, Validator};
 
 /// Parses a module; see [`Parsed::parse`].
 pub(crate) fn parse(bytes: &[u8], limits: &Limits) -> Result<Parsed> {
-    Reader::new(*limits).run(bytes).map_err(|error| second_look(bytes, error))
-}
-
-/// Decides whether the error of a module is about a proposal or about the module.
-#[cold]
-fn second_look(bytes: &[u8], error: Error) -> Error {
-    if let ErrorKind::Limit { .. } | ErrorKind::Component = error.kind() {
-        return error;
-    }
-    let again = Validator::new_with_features(features::EVERYTHING).validate_all(bytes);
-    resolve(error, again.err())
-}
-
-/// Combines the error with the supported proposals and the one with all of them.
-#[cold]
-pub(crate) fn resolve(error: Error, with_everything: Option<wp::Error>) -> Error {
-    match (error.kind(), with_everything) {
-        (ErrorKind::Unsupported { .. }, Some(other)) => {
-            Error::invalid(other.message(), u32::try_from(other.offset()).unwrap_or(u32::MAX))
-        }
-        (ErrorKind::Invalid { message, offset, .. }, None) => {
-            Error::unsupported(features::proposal_in(message), message.clone(), *offset)
-        }
-        _ => error,
-    }
+    Reader::new(*limits).run(bytes).map_err(|error| second::look_at_module(error, bytes))
 }
 
 /// The machine-level type of a value type, if the language has it.
@@ -478,7 +455,7 @@ impl Reader {
         counts.own_globals = info.globals.len() as u32 - counts.imported_globals;
         counts.types = info.types.len() as u32;
         info.layout = VmctxLayout::new(counts);
-        let validation = Validation::new(self.resources, self.limits, bytes);
+        let validation = Validation::new(self.resources, &info.types, self.limits, bytes);
         Ok(Parsed { info, validation })
     }
 }

@@ -3,51 +3,15 @@
 mod common;
 
 use arbitrary::Unstructured;
-use common::translate_bytes;
+use common::{noise, supported, translate_bytes};
 use runwell_wasm::ErrorKind;
 use wasm_smith::{Config, Module};
-
-/// A deterministic stream of bytes.
-fn bytes(seed: u64, len: usize) -> Vec<u8> {
-    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-    (0..len)
-        .map(|_| {
-            state ^= state << 13;
-            state ^= state >> 7;
-            state ^= state << 17;
-            (state >> 32) as u8
-        })
-        .collect()
-}
-
-fn supported() -> Config {
-    Config {
-        simd_enabled: false,
-        relaxed_simd_enabled: false,
-        exceptions_enabled: false,
-        gc_enabled: false,
-        reference_types_enabled: true,
-        tail_call_enabled: true,
-        memory64_enabled: true,
-        extended_const_enabled: true,
-        compact_imports_enabled: false,
-        custom_page_sizes_enabled: false,
-        wide_arithmetic_enabled: false,
-        threads_enabled: false,
-        shared_everything_threads_enabled: false,
-        max_memories: 3,
-        max_tables: 3,
-        min_funcs: 3,
-        max_instructions: 300,
-        ..Config::default()
-    }
-}
 
 #[test]
 fn supported_modules_translate() {
     let mut functions = 0;
     for seed in 0..400 {
-        let bytes = bytes(seed, 10_000);
+        let bytes = noise(seed, 10_000);
         let mut source = Unstructured::new(&bytes);
         let Ok(module) = Module::new(supported(), &mut source) else { continue };
         let wasm = module.to_bytes();
@@ -63,7 +27,7 @@ fn supported_modules_translate() {
 fn other_modules_are_refused_by_name() {
     let mut refused = 0;
     for seed in 0..200 {
-        let bytes = bytes(seed + 1000, 4000);
+        let bytes = noise(seed + 1000, 4000);
         let config = Config { max_instructions: 200, ..Config::default() };
         let Ok(module) = Module::new(config, &mut Unstructured::new(&bytes)) else { continue };
         if let Err(error) = translate_bytes(&module.to_bytes()) {
@@ -82,7 +46,7 @@ fn other_modules_are_refused_by_name() {
 #[test]
 fn damaged_modules_do_no_harm() {
     for seed in 0..300 {
-        let noise = bytes(seed + 2000, 4000);
+        let noise = noise(seed + 2000, 4000);
         let mut source = Unstructured::new(&noise);
         let Ok(module) = Module::new(supported(), &mut source) else { continue };
         let mut wasm = module.to_bytes();

@@ -2,8 +2,49 @@
 
 #![allow(dead_code)]
 
+pub(crate) mod damage;
+pub(crate) mod verdict;
+
 use runwell_ir::{Block, EdgeRef, Function, Op, Type, Value};
 use runwell_wasm::{Error, Limits, Parsed, Translator};
+use wasm_smith::Config;
+
+/// A deterministic stream of bytes.
+pub(crate) fn noise(seed: u64, len: usize) -> Vec<u8> {
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    (0..len)
+        .map(|_| {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            (state >> 32) as u8
+        })
+        .collect()
+}
+
+/// Modules of the implemented proposals.
+pub(crate) fn supported() -> Config {
+    Config {
+        simd_enabled: false,
+        relaxed_simd_enabled: false,
+        exceptions_enabled: false,
+        gc_enabled: false,
+        reference_types_enabled: true,
+        tail_call_enabled: true,
+        memory64_enabled: true,
+        extended_const_enabled: true,
+        compact_imports_enabled: false,
+        custom_page_sizes_enabled: false,
+        wide_arithmetic_enabled: false,
+        threads_enabled: false,
+        shared_everything_threads_enabled: false,
+        max_memories: 3,
+        max_tables: 3,
+        min_funcs: 3,
+        max_instructions: 300,
+        ..Config::default()
+    }
+}
 
 /// Translates all functions of a binary, checking each.
 pub(crate) fn translate_bytes(bytes: &[u8]) -> Result<Vec<Function>, Error> {
