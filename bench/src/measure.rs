@@ -272,7 +272,7 @@ fn run_once(options: &Options, which: Engine, run: &Run) -> Result<Sample> {
         dir.iter().for_each(|dir| _ = command.current_dir(dir));
     } else {
         command = engine(options, which)?;
-        command.args(["run", "--stats=json", "--jobs", "1"]);
+        command.args(["run", "--stats=json", "--no-cache", "--jobs", "1"]);
         dir.iter().for_each(|dir| _ = command.arg("--dir").arg(format!("{dir}::/")));
         command.arg(&run.wasm);
     }

@@ -85,6 +85,8 @@ fn parse(args: &[String]) -> Result<Job> {
         let mut value = || args.next().with_context(|| format!("{arg} needs a value"));
         match arg.as_str() {
             "--stats=json" => job.stats = true,
+            // None of them has one.
+            "--no-cache" => {}
             "--jobs" => _ = value()?,
             "--dir" => {
                 let value = value()?;

@@ -71,7 +71,7 @@ fn valgrind(log: &Path, program: &Command) -> Result<Counts> {
 /// Counts of a run less those of compiling.
 fn run_alone(options: &Options, which: Engine, run: &corpus::Run, dir: &Path) -> Result<Counts> {
     let mut whole = measure::engine(options, which)?;
-    whole.args(["run", "--jobs", "1"]);
+    whole.args(["run", "--no-cache", "--jobs", "1"]);
     match run.mapped.as_str() {
         "-" => {}
         "scratch" => _ = whole.arg("--dir").arg(format!("{}::/", dir.join("scratch").display())),

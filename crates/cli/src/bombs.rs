@@ -7,8 +7,9 @@
 //! lengthen it little; memory leaves out the pages of the executable.
 
 use crate::args::Bombs;
-use crate::compile::{print, status};
+use crate::compile::status;
 use crate::fail::{Code, Failure};
+use crate::output::print;
 use runwell::{Config, Engine, Module, Result};
 use runwell_bombs::{Family, families, find};
 use std::fmt::Write as _;

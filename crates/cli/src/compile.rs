@@ -1,31 +1,40 @@
 //! `runwell compile` and `runwell validate`.
 
 use crate::args::{Compile, Stats, Validate};
-use crate::fail::in_file;
-use crate::load;
+use crate::fail::{Code, Failure, in_file};
+use crate::output::{self, print};
+use crate::{load, progress};
 use runwell::{Module, Report, Result};
 use std::fmt::Write as _;
-use std::io::{self, Write};
 use std::process::ExitCode;
 
-/// Prints to standard output. A reader that has gone away ends the command quietly.
-pub(crate) fn print(text: &str) -> Result<()> {
-    match io::stdout().lock().write_all(text.as_bytes()) {
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => std::process::exit(0),
-        done => Ok(done?),
-    }
-}
-
 pub(crate) fn compile(options: &Compile) -> Result<ExitCode> {
+    let mut key = Ok(());
     let engine = load::engine(&options.compiler, |config| {
         config.compile_timing(options.stats.is_some());
+        key = load::image_key(config, &options.image_key);
     })?;
-    let module = load::module(&engine, &options.file)?;
-    let report = module.report();
-    match options.stats {
-        Some(Stats::Json) => print(&json(report))?,
-        Some(Stats::Text) => print(&text(report))?,
-        None => {}
+    key?;
+    // An image is compiled anew from what is in it.
+    let bytes = load::binary(&options.file)?;
+    let module = progress::watch(&engine, &options.file, || Module::from_binary(&engine, &bytes))
+        .map_err(|error| in_file(error, &options.file))?;
+    if let Some(to) = &options.output {
+        let image = module.serialize().map_err(|error| {
+            let message = format!("{error:#}; or name a file for it with --image-key");
+            Failure::error(Code::Io, message)
+        })?;
+        output::write(to, &image)?;
+    }
+    let stats = match options.stats {
+        Some(Stats::Json) => json(module.report()),
+        Some(Stats::Text) => text(module.report()),
+        None => return Ok(ExitCode::SUCCESS),
+    };
+    // Standard output is the image's where it goes there.
+    match &options.output {
+        Some(to) if to.as_os_str() == "-" => eprint!("{stats}"),
+        _ => print(&stats)?,
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -1,5 +1,6 @@
 //! How the command ends when something went wrong.
 
+use anstyle::AnsiColor;
 use runwell::{CompileError, Error, Trap, WasmBacktrace};
 use std::fmt;
 use std::path::Path;
@@ -67,6 +68,21 @@ pub(crate) fn in_file(error: Error, file: &Path) -> Error {
     Failure::error(code, format!("{file}: {compile}{hint}"))
 }
 
+/// Says what is wrong and yet no reason to stop.
+pub(crate) fn warn(message: &str) {
+    let style = AnsiColor::Yellow.on_default().bold();
+    anstream::eprintln!("{style}warning:{style:#} {message}");
+}
+
+/// The one of `names` that `name` may have been meant as.
+pub(crate) fn near<'a>(name: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    names
+        .map(|known| (strsim::jaro(name, known), known))
+        .filter(|&(likeness, _)| likeness > 0.8)
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .map(|(_, known)| known)
+}
+
 /// Prints an error and gives the exit code.
 pub(crate) fn report(error: &Error) -> ExitCode {
     let code = if let Some(failure) = error.downcast_ref::<Failure>() {
@@ -82,12 +98,17 @@ pub(crate) fn report(error: &Error) -> ExitCode {
     };
     if code == Code::Trap {
         let cause = error.root_cause();
-        eprintln!("error: {cause}");
+        eprint_error(&cause.to_string());
         if let Some(backtrace) = error.downcast_ref::<WasmBacktrace>() {
             eprintln!("{backtrace}");
         }
     } else {
-        eprintln!("error: {error:#}");
+        eprint_error(&format!("{error:#}"));
     }
     ExitCode::from(code as u8)
+}
+
+fn eprint_error(message: &str) {
+    let style = AnsiColor::Red.on_default().bold();
+    anstream::eprintln!("{style}error:{style:#} {message}");
 }

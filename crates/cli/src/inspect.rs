@@ -1,9 +1,9 @@
 //! `runwell inspect`.
 
 use crate::args::Inspect;
-use crate::compile::print;
 use crate::fail::{Code, Failure, in_file};
 use crate::load;
+use crate::output::print;
 use runwell::Result;
 use runwell::inspect::{Which, WhichError};
 use std::process::ExitCode;

@@ -12,6 +12,8 @@ mod compile;
 mod fail;
 mod inspect;
 mod load;
+mod output;
+mod progress;
 mod run;
 mod state;
 mod values;

@@ -10,11 +10,15 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 pub(crate) fn run(options: &Run) -> Result<ExitCode> {
+    let mut key = Ok(());
     let engine = load::engine(&options.compiler, |config| {
+        load::cache(config, &options.cache);
+        key = load::image_key(config, &options.image_key);
         if let Some(bytes) = options.max_wasm_stack {
             config.max_wasm_stack(bytes);
         }
     })?;
+    key?;
     let start = Instant::now();
     let module = load::module(&engine, &options.file)?;
     let compiled = start.elapsed();
@@ -164,7 +168,7 @@ fn invoke(func: Func, args: &[String], store: &mut Store<WasiCtx>) -> Result<()>
     let mut results = vec![Val::I32(0); ty.results().len()];
     func.call(store, &params, &mut results)?;
     for result in &results {
-        crate::compile::print(&format!("{}\n", values::show(result)))?;
+        crate::output::print(&format!("{}\n", values::show(result)))?;
     }
     Ok(())
 }

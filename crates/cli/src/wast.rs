@@ -1,9 +1,9 @@
 //! `runwell wast`.
 
 use crate::args::Wast;
-use crate::compile::print;
 use crate::fail::{Code, Failure};
 use crate::load;
+use crate::output::print;
 use runwell::Result;
 use runwell_wast::Report;
 use std::process::ExitCode;

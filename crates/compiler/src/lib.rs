@@ -19,7 +19,7 @@ pub use error::Error;
 pub use image::{FuncRange, Image};
 pub use inspect::{InspectError, Inspection, Section, Which, WhichError, inspect};
 pub use options::Options;
-pub use pipeline::{CompiledModule, compile, validate};
+pub use pipeline::{CompiledModule, Progress, compile, compile_watched, validate};
 pub use report::{PassReport, Report};
 pub use runwell_abi::Target;
 pub use runwell_opt::Passes;

@@ -10,6 +10,7 @@ use runwell_codegen::{Codegen, CompiledFunction};
 use runwell_ir::work::{Pass, Work};
 use runwell_ir::{Function, Op};
 use runwell_wasm::{Limits, ModuleInfo, Parsed, Translator};
+use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
@@ -33,13 +34,28 @@ pub struct CompiledModule {
 /// # Complexity
 /// Linear in `bytes`.
 pub fn compile(bytes: &[u8], options: &Options) -> Result<CompiledModule, Error> {
+    compile_watched(bytes, options, &Progress::default())
+}
+
+/// As [`compile`], and says how far it has come while it runs.
+///
+/// # Errors
+/// As for [`compile`].
+///
+/// # Complexity
+/// Linear in `bytes`.
+pub fn compile_watched(
+    bytes: &[u8],
+    options: &Options,
+    progress: &Progress,
+) -> Result<CompiledModule, Error> {
     let start = Instant::now();
     let parsed = Parsed::parse(bytes, &Limits::default())?;
     let mut env = module_env(&parsed.info, options);
-    let mut done = run(bytes, &parsed, &env, options);
+    let mut done = run(bytes, &parsed, &env, options, progress);
     if let Err(Stop::Leaves) = done {
         env.tail_calls_leave = true;
-        done = run(bytes, &parsed, &env, options);
+        done = run(bytes, &parsed, &env, options, progress);
     }
     let (parts, workers) = done.map_err(|stop| stop.into_error(bytes, &parsed))?;
     let mut report = Report { module_bytes: bytes.len() as u64, ..Report::default() };
@@ -60,13 +76,41 @@ fn run(
     parsed: &Parsed,
     env: &ModuleEnv,
     options: &Options,
+    progress: &Progress,
 ) -> Result<(Vec<Part>, Vec<Worker>), Stop> {
-    let batches = schedule::batches(parsed.info.bodies.iter().map(|body| body.len()));
+    let bodies = &parsed.info.bodies;
+    let size = |bodies: &[Range<u32>]| bodies.iter().map(|body| body.len() as u64).sum();
+    progress.total.fetch_add(size(bodies), Ordering::Relaxed);
+    let batches = schedule::batches(bodies.iter().map(|body| body.len()));
     let worker = || Worker::new(options);
     let moved = Moved::new(bytes.len());
     schedule::run(batches.len(), options.jobs, worker, |worker, batch| {
-        worker.batch(bytes, parsed, env, options, &moved, batches[batch])
+        let (first, end) = batches[batch];
+        let part = worker.batch(bytes, parsed, env, options, &moved, (first, end));
+        progress.done.fetch_add(size(&bodies[first..end]), Ordering::Relaxed);
+        part
     })
+}
+
+/// How far compiling has come, for whoever watches it from another thread. Several compilations may
+/// share one: then it tells of all of them together.
+#[derive(Default, Debug)]
+pub struct Progress {
+    done: AtomicU64,
+    total: AtomicU64,
+}
+
+impl Progress {
+    /// Bytes of function bodies that have been compiled.
+    pub fn done(&self) -> u64 {
+        self.done.load(Ordering::Relaxed)
+    }
+
+    /// Bytes of function bodies there are to compile, as far as is known. Grows when a module has to
+    /// be compiled a second time, because one of its functions leaves the instance by a tail call.
+    pub fn total(&self) -> u64 {
+        self.total.load(Ordering::Relaxed)
+    }
 }
 
 /// What all functions together may move by wide calls and branches. The sum does not depend on the
@@ -411,6 +455,16 @@ mod tests {
             assert_eq!((checked.report.functions, checked.report.checked), (2, 2));
             assert_eq!(checked.image, plain.image);
         }
+    }
+
+    #[test]
+    fn progress_ends_at_the_total() {
+        let progress = Progress::default();
+        compile_watched(MODULE, &options(false, 1), &progress).unwrap();
+        let total = progress.total();
+        assert!(total > 0 && progress.done() == total, "{progress:?}");
+        compile_watched(MODULE, &options(false, 2), &progress).unwrap();
+        assert!(progress.total() == 2 * total && progress.done() == 2 * total, "{progress:?}");
     }
 
     #[test]

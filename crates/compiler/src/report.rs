@@ -36,6 +36,8 @@ pub struct Report {
     pub peak_bytes: [u64; Pass::ALL.len()],
     /// Time from bytes to image.
     pub elapsed: Duration,
+    /// The machine code was not compiled but read from an image; `elapsed` is the time that took.
+    pub loaded: bool,
 }
 
 impl Report {

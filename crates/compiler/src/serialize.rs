@@ -8,24 +8,26 @@
 //!
 //! The module itself is part of its image: what is known of it is parsed anew by the parser that
 //! all modules go through, which is cheap beside compiling, and an image that is refused for its
-//! version, target or key can be compiled again from what it contains ([`module_in`]).
+//! version, target or key, or for damage elsewhere, can be compiled again from what it contains
+//! ([`module_in`]): a hash of the module alone tells whether that is whole.
 //!
 //! ```text
 //!  0  magic                      8 bytes
-//!  8  format                     u32      what follows in this table is the same in all formats:
+//!  8  format                     u32      the next three are the same in all formats from 2 on:
 //! 12  start of the module        u32
 //! 16  length of the module       u64
-//! 24  compiler                   16 bytes of a hash of version and sources
-//! 40  architecture               u32
-//! 44  features                   u32
-//! 48  options                    16 bytes of a hash
-//! 64  functions                  u32
-//! 68  trapping instructions      u32
-//! 72  source positions           u32
-//! 76  fuel charged ahead         u32
-//! 80  length of the machine code u64
-//! 88  name of the key            8 bytes
-//! 96  module · machine code · functions · traps · source positions · fuel
+//! 24  hash of the module         32 bytes
+//! 56  compiler                   16 bytes of a hash of version and sources
+//! 72  architecture               u32
+//! 76  features                   u32
+//! 80  options                    16 bytes of a hash
+//! 96  functions                  u32
+//! 100 trapping instructions      u32
+//! 104 source positions           u32
+//! 108 fuel charged ahead         u32
+//! 112 length of the machine code u64
+//! 120 name of the key            8 bytes
+//! 128 module · machine code · functions · traps · source positions · fuel
 //!     keyed hash                 32 bytes
 //! ```
 //!
@@ -47,8 +49,8 @@ pub type Key = [u8; 32];
 
 const MAGIC: &[u8; 8] = b"\x7frunwell";
 /// Number of the layout. Changes with it.
-const FORMAT: u32 = 1;
-const HEADER_BYTES: usize = 96;
+const FORMAT: u32 = 2;
+const HEADER_BYTES: usize = 128;
 const HASH_BYTES: usize = blake3::OUT_LEN;
 const FUNC_BYTES: usize = 12;
 const TRAP_BYTES: usize = 5;
@@ -95,17 +97,35 @@ pub fn is_image(bytes: &[u8]) -> bool {
     bytes.starts_with(MAGIC)
 }
 
-/// The module in an image, whoever made it and whenever. Nothing is known about its bytes: compile
-/// it as any other.
+/// The module in an image, whoever made it and whenever, if it is as it was put there. Nothing else
+/// is known about its bytes: compile it as any other.
 pub fn module_in(image: &[u8]) -> Option<&[u8]> {
     let mut head = Reader(image);
-    if head.take(MAGIC.len())? != MAGIC {
+    if head.take(MAGIC.len())? != MAGIC || head.u32()? < 2 {
         return None;
     }
-    head.u32()?;
     let start = head.u32()? as usize;
     let len = usize::try_from(head.u64()?).ok()?;
-    image.get(start..start.checked_add(len)?)
+    let hash = head.array()?;
+    let module = image.get(start..start.checked_add(len)?)?;
+    (blake3::hash(module) == blake3::Hash::from_bytes(hash)).then_some(module)
+}
+
+/// A name for what compiling the module `wasm` with these options gives under a key: equal for equal
+/// images, and different for different ones.
+///
+/// # Complexity
+/// Linear in the module.
+pub fn image_name(wasm: &[u8], options: &Options, key: &Key) -> [u8; 32] {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(blake3::hash(wasm).as_bytes());
+    hasher.update(&FORMAT.to_le_bytes());
+    hasher.update(&compiler());
+    hasher.update(&(options.target.arch as u32).to_le_bytes());
+    hasher.update(&options.target.features.0.to_le_bytes());
+    hasher.update(&options_hash(options));
+    hasher.update(&key_name(key));
+    *hasher.finalize().as_bytes()
 }
 
 /// Writes what compiling the module `wasm` with these options gave.
@@ -125,6 +145,7 @@ pub fn serialize(wasm: &[u8], image: &Image, options: &Options, key: &Key) -> Ve
     word(&mut out, FORMAT);
     word(&mut out, HEADER_BYTES as u32);
     long(&mut out, wasm.len());
+    out.extend_from_slice(blake3::hash(wasm).as_bytes());
     out.extend_from_slice(&compiler());
     word(&mut out, options.target.arch as u32);
     word(&mut out, options.target.features.0);
@@ -202,6 +223,7 @@ pub fn deserialize<'a>(
         functions: image.funcs.len() as u32,
         code_bytes: image.text.len() as u64,
         elapsed: start.elapsed(),
+        loaded: true,
         ..Report::default()
     };
     Ok((CompiledModule { info: parsed.info, image, report }, wasm))
@@ -212,6 +234,9 @@ struct Header {
     format: u32,
     module_start: u32,
     module_len: u64,
+    /// Covered by the keyed hash, so of use only where that does not fit.
+    #[expect(dead_code)]
+    module_hash: [u8; HASH_BYTES],
     compiler: [u8; 16],
     arch: u32,
     features: u32,
@@ -235,6 +260,7 @@ impl Header {
                 format: from.u32()?,
                 module_start: from.u32()?,
                 module_len: from.u64()?,
+                module_hash: from.array()?,
                 compiler: from.array()?,
                 arch: from.u32()?,
                 features: from.u32()?,

@@ -1,9 +1,13 @@
 //! What can be chosen about an engine.
 
+use crate::cache::Cache;
 use crate::key::Key;
+use crate::{Progress, Result};
 use runwell_abi::Schedule;
 use std::fmt;
 use std::num::NonZeroUsize;
+use std::path::Path;
+use std::sync::Arc;
 
 /// What can be chosen about an engine.
 ///
@@ -27,6 +31,8 @@ pub struct Config {
     pub(crate) timing: bool,
     pub(crate) schedule: Option<Schedule>,
     pub(crate) image_key: Option<Key>,
+    pub(crate) cache: Option<Cache>,
+    pub(crate) progress: Option<Arc<Progress>>,
 }
 
 impl fmt::Debug for Config {
@@ -40,6 +46,7 @@ impl fmt::Debug for Config {
             .field("backtrace_frames", &self.backtrace_frames)
             .field("timing", &self.timing)
             .field("schedule", &self.schedule)
+            .field("cache", &self.cache)
             .finish_non_exhaustive()
     }
 }
@@ -64,6 +71,8 @@ impl Config {
             timing: false,
             schedule: None,
             image_key: None,
+            cache: None,
+            progress: None,
         }
     }
 
@@ -142,6 +151,34 @@ impl Config {
     pub fn image_key(&mut self, key: [u8; 32]) -> &mut Config {
         self.image_key = Some(key);
         self
+    }
+
+    /// The key of compiled modules from a file of 32 bytes, which only its owner may be able to read
+    /// or change; a missing file is made with a key at random.
+    ///
+    /// # Errors
+    /// When the file is anything else or cannot be read or made.
+    pub fn image_key_file(&mut self, path: impl AsRef<Path>) -> Result<&mut Config> {
+        self.image_key = Some(crate::key::in_file(path.as_ref())?);
+        Ok(self)
+    }
+
+    /// Look for compiled modules in this cache, and keep them there. `None`, the default, compiles
+    /// each time.
+    pub fn cache(&mut self, cache: Option<Cache>) -> &mut Config {
+        self.cache = cache;
+        self
+    }
+
+    /// Tell through `progress` how far the compilations of this engine have come.
+    pub fn compile_progress(&mut self, progress: Arc<Progress>) -> &mut Config {
+        self.progress = Some(progress);
+        self
+    }
+
+    /// What tells how far the compilations of this engine have come, if anything does.
+    pub fn progress(&self) -> Option<&Arc<Progress>> {
+        self.progress.as_ref()
     }
 
     /// Measure the time of each pass of the compiler, for [`crate::Module::report`].

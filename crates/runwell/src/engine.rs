@@ -83,7 +83,7 @@ impl Engine {
     pub fn precompile_module(&self, bytes: &[u8]) -> Result<Vec<u8>> {
         let wasm = crate::module::binary(bytes, None)?;
         let options = self.compile_options();
-        let compiled = compile(&wasm, &options)?;
+        let compiled = compile(self, &wasm)?;
         let key = self.image_key()?;
         Ok(runwell_compiler::serialize::serialize(&wasm, &compiled.image, &options, &key))
     }
@@ -165,10 +165,14 @@ impl EngineWeak {
 
 /// Compiles a module. Folding of float constants must not depend on how the calling thread rounds.
 pub(crate) fn compile(
+    engine: &Engine,
     wasm: &[u8],
-    options: &runwell_compiler::Options,
 ) -> Result<runwell_compiler::CompiledModule, runwell_compiler::Error> {
-    runwell_vm::with_guest_floats(|| runwell_compiler::compile(wasm, options))
+    let options = engine.compile_options();
+    runwell_vm::with_guest_floats(|| match &engine.config().progress {
+        Some(progress) => runwell_compiler::compile_watched(wasm, &options, progress),
+        None => runwell_compiler::compile(wasm, &options),
+    })
 }
 
 /// The machine this process runs on.

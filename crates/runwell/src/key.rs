@@ -44,7 +44,7 @@ fn path(data: Option<std::ffi::OsString>, home: Option<std::ffi::OsString>) -> R
 }
 
 /// The key in a file, which is made when it is missing.
-fn in_file(path: &Path) -> Result<Key> {
+pub(crate) fn in_file(path: &Path) -> Result<Key> {
     match read(path)? {
         Some(key) => Ok(key),
         None => {

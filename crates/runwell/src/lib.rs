@@ -29,6 +29,7 @@
 // The API is outside of the compiler: iteration order of its tables reaches no output.
 #![allow(clippy::disallowed_types)]
 
+mod cache;
 mod code;
 mod config;
 mod context;
@@ -58,6 +59,7 @@ mod value;
 pub use anyhow::{
     Context as ErrorContext, Error, Result, anyhow, anyhow as format_err, bail, ensure,
 };
+pub use cache::{Cache, CacheConfig, CacheWarning};
 pub use config::Config;
 pub use context::{AsContext, AsContextMut, StoreContext, StoreContextMut};
 pub use engine::{Engine, EngineWeak, Precompiled};
@@ -73,7 +75,7 @@ pub use linker::{Linker, UnknownImportError};
 pub use memory::{Memory, MemoryAccessError};
 pub use module::{Module, ModuleExport, ResourcesRequired};
 pub use reference::{ExternRef, Rooted};
-pub use runwell_compiler::{Error as CompileError, ImageError, PassReport, Report};
+pub use runwell_compiler::{Error as CompileError, ImageError, PassReport, Progress, Report};
 pub use runwell_vm::InterruptHandle;
 pub use state::StateHash;
 pub use store::Store;

@@ -161,14 +161,17 @@ impl Module {
         Module::from_binary(engine, &binary(&bytes, Some(path))?)
     }
 
-    /// Validates and compiles a module in the binary form.
+    /// Validates and compiles a module in the binary form, or takes it from the cache of
+    /// [`crate::Config::cache`].
     ///
     /// # Errors
     /// A [`crate::CompileError`]: the module is invalid, uses a feature that is not implemented or exceeds
     /// a limit. Or the operating system has no memory for the code.
     pub fn from_binary(engine: &Engine, bytes: &[u8]) -> Result<Module> {
-        let compiled = compile(bytes, &engine.compile_options())?;
-        Module::load(engine, compiled, bytes.into())
+        match &engine.config().cache {
+            Some(cache) => cache.module(engine, bytes),
+            None => Module::load(engine, compile(engine, bytes)?, bytes.into()),
+        }
     }
 
     /// Validates a module in the binary or the text form without keeping it.

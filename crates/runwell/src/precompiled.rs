@@ -88,6 +88,12 @@ impl Module {
         Module::deserialize(engine, bytes)
     }
 
+    /// The module, in the binary form, that a compiled one was made of, unless it is damaged. Whoever
+    /// made the image, nothing is known about the module: compile it as any other.
+    pub fn wasm_in_image(image: &[u8]) -> Option<&[u8]> {
+        serialize::module_in(image)
+    }
+
     /// Reads what [`Module::serialize`] wrote or, when [`Module::deserialize`] would refuse it,
     /// compiles the module that is in it. The second result says why it was compiled.
     ///
@@ -115,7 +121,7 @@ impl Module {
             Err(error) => error,
         };
         let (Some(refused), Some(wasm)) =
-            (error.downcast_ref::<ImageError>(), serialize::module_in(bytes))
+            (error.downcast_ref::<ImageError>(), Module::wasm_in_image(bytes))
         else {
             return Err(error);
         };

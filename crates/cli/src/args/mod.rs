@@ -12,6 +12,7 @@ pub(crate) use tools::{Inspect, Wast};
 
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use std::ffi::OsString;
+use std::path::PathBuf;
 
 /// A WebAssembly virtual machine for code you do not trust.
 #[derive(Parser, Debug)]
@@ -68,6 +69,7 @@ pub(crate) enum Source {
 
 /// Options of all commands that compile.
 #[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Compiler")]
 pub(crate) struct Compiler {
     /// Compile on N threads; 0 means as many as there are processors
     #[arg(long, value_name = "N", default_value_t = 0)]
@@ -81,6 +83,33 @@ pub(crate) struct Compiler {
     /// Compare each memory access with the memory's length instead of relying on guard pages
     #[arg(long)]
     pub(crate) no_guards: bool,
+}
+
+/// Where compiled modules are kept.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Cache of compiled modules")]
+pub(crate) struct CacheArgs {
+    /// Compile the module, whether it was compiled before or not
+    #[arg(long)]
+    pub(crate) no_cache: bool,
+    /// Keep compiled modules in this directory instead of ~/.cache/runwell/modules
+    #[arg(long, value_name = "DIR", conflicts_with = "no_cache")]
+    pub(crate) cache_dir: Option<PathBuf>,
+}
+
+/// The key of compiled modules.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Cache of compiled modules")]
+pub(crate) struct ImageKey {
+    /// File with the key that compiled modules are sealed with; made when it is missing [default:
+    /// ~/.local/share/runwell/image.key]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) image_key: Option<PathBuf>,
+}
+
+/// Names of all commands.
+pub(crate) fn commands() -> Vec<String> {
+    Options::command().get_subcommands().map(|command| command.get_name().to_string()).collect()
 }
 
 /// Puts `run` in front of arguments that name no command, so that a bare file is run.

@@ -1,6 +1,6 @@
 //! `runwell run` on the command line.
 
-use super::{Compiler, Source, Stats};
+use super::{CacheArgs, Compiler, ImageKey, Source, Stats};
 use clap::Args;
 use std::path::PathBuf;
 
@@ -45,8 +45,12 @@ pub(crate) struct Run {
     #[command(flatten)]
     pub(crate) state: crate::state::StateOptions,
     #[command(flatten)]
+    pub(crate) cache: CacheArgs,
+    #[command(flatten)]
+    pub(crate) image_key: ImageKey,
+    #[command(flatten)]
     pub(crate) compiler: Compiler,
-    /// The module, .wasm or .wat
+    /// The module: .wasm, .wat, or what `runwell compile` made; `-` is standard input
     pub(crate) file: PathBuf,
     /// Arguments of the program
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]

@@ -88,7 +88,7 @@ fn what_does_not_fit_is_refused_and_says_why() {
     with(|o| o.jobs = 3, None);
     with(|o| o.verify = true, None);
     assert_eq!(deserialize(&bytes, &options(), &[8; 32]).err(), Some(ImageError::Key));
-    for at in [8, 24, 39] {
+    for at in [8, 56, 71] {
         let mut other = bytes.clone();
         other[at] ^= 1;
         seal_again(&mut other);
@@ -145,6 +145,43 @@ fn sealed_nonsense_is_refused_or_consistent() {
     }
     // Most of an image is machine code and text, about which nothing can be said.
     assert!(passed > 1000 && refused > 1000, "{passed} passed, {refused} refused");
+}
+
+/// A module that is not whole is never taken for the one that was compiled.
+#[test]
+fn the_module_inside_is_whole_or_not_found() {
+    let (wasm, image) = example();
+    let bytes = serialize(&wasm, &image, &options(), &KEY);
+    let inside = HEADER_BYTES..HEADER_BYTES + wasm.len();
+    for at in 0..bytes.len() {
+        let mut other = bytes.clone();
+        other[at] ^= 0x20;
+        let found = module_in(&other);
+        assert!(found.is_none_or(|found| found == wasm), "byte {at}");
+        // What follows the hash has no say.
+        assert_eq!(found.is_some(), at >= 56 && !inside.contains(&at) || (8..12).contains(&at));
+    }
+}
+
+#[test]
+fn names_differ_with_whatever_an_image_depends_on() {
+    let (wasm, _) = example();
+    let name = image_name(&wasm, &options(), &KEY);
+    let mut others = [
+        image_name(&wasm[1..], &options(), &KEY),
+        image_name(&wasm, &options(), &[8; 32]),
+        image_name(&wasm, &Options { guarded_memories: false, ..options() }, &KEY),
+        image_name(&wasm, &Options { schedule: None, ..options() }, &KEY),
+        image_name(
+            &wasm,
+            &Options::new(Target { features: Features::AVX, ..options().target }),
+            &KEY,
+        ),
+        name,
+    ];
+    others.sort_unstable();
+    assert!(others.is_sorted_by(|a, b| a < b), "all differ");
+    assert_eq!(name, image_name(&wasm, &Options { jobs: 3, verify: true, ..options() }, &KEY));
 }
 
 #[test]
