@@ -18,16 +18,14 @@
 
 /// Pointer to the store's runtime record.
 pub const RUNTIME: u32 = 0;
-/// The lowest address the stack pointer may take in guest code.
-pub const STACK_LIMIT: u32 = 8;
 /// Address of the stub that code goes to when its fuel does not suffice.
-pub const FUEL_STUB: u32 = 16;
+pub const FUEL_STUB: u32 = 8;
 /// Address of the helper stub, see [`crate::libcall`].
-pub const LIBCALL_STUB: u32 = 24;
+pub const LIBCALL_STUB: u32 = 16;
 /// Pointer that belongs to the runtime: the instance, opaque to generated code.
-pub const HOST_DATA: u32 = 32;
+pub const HOST_DATA: u32 = 24;
 /// Size of the fixed head.
-pub const HEAD_BYTES: u32 = 48;
+pub const HEAD_BYTES: u32 = 32;
 
 /// Runtime record: guest stack pointer, saved while host code runs.
 pub const RT_GUEST_SP: u32 = 0;
@@ -44,6 +42,11 @@ pub const RT_EXIT_SP: u32 = 32;
 pub const RT_HOST_MXCSR: u32 = 40;
 /// Runtime record: the fuel left, while guest code does not run.
 pub const RT_FUEL: u32 = 48;
+/// Runtime record: the lowest address the stack pointer may take in a function that is counted.
+/// Functions whose frame takes more than it counts (see [`crate::memory::frame_depth`]) subtract the
+/// difference when they are entered and add it when they are left; the runtime puts the limit back when
+/// an activation ends early.
+pub const RT_STACK_LIMIT: u32 = 56;
 /// Runtime record: first byte of the transfer buffer, cells of 16 bytes.
 pub const RT_TRANSFER: u32 = 64;
 

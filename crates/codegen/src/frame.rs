@@ -11,11 +11,15 @@
 //! The prologue subtracts `bytes` once and nothing else moves the stack pointer, so the frame can be
 //! walked with that one number. `bytes` is 8 modulo 16, which aligns the stack pointer at calls; a
 //! function that calls nothing and keeps nothing has no frame.
+//!
+//! The stack's limit is met at a depth that the text of the functions decides
+//! ([`runwell_abi::memory::frame_depth`]): a frame is made as large as what it counts, at no cost but
+//! for addresses. One that needs more lowers the limit by the excess while it is active.
 
 use crate::emit::EmitInput;
 use crate::vcode::PReg;
 use runwell_abi::Type;
-use runwell_abi::memory::STACK_RED_ZONE_BYTES;
+use runwell_abi::memory::{STACK_RATIO, STACK_RED_ZONE_BYTES};
 
 /// Larger frames are refused. Displacements have 31 bits.
 const MAX_BYTES: u64 = 1 << 28;
@@ -37,6 +41,8 @@ pub(crate) struct Frame {
     pub(crate) context: Option<u32>,
     /// True if the prologue has to compare with the stack limit.
     pub(crate) checked: bool,
+    /// Bytes that it takes beyond what it counts.
+    pub(crate) excess: u32,
 }
 
 impl Frame {
@@ -67,12 +73,22 @@ impl Frame {
         if needed > MAX_BYTES {
             return Err(crate::Error::Limit(format!("a frame of {needed} bytes")));
         }
-        self.bytes = if needed == 0 && !input.facts.calls {
-            0
+        // With the return address.
+        let depth = input.func.depth_bytes;
+        let taken = if needed == 0 && !input.facts.calls && depth == 0 {
+            8
         } else {
-            ((needed + 8).next_multiple_of(16) - 8) as u32
+            ((needed + 8).next_multiple_of(16) as u32).max(depth)
         };
-        self.checked = input.facts.calls_guest || self.bytes > STACK_RED_ZONE_BYTES;
+        self.bytes = taken - 8;
+        self.excess = if depth == 0 { 0 } else { taken - depth };
+        self.checked = depth != 0 || input.facts.calls_guest || taken > STACK_RED_ZONE_BYTES;
+        // See `frame_depth` for why this does not happen to a function that comes from WebAssembly.
+        if depth != 0 && self.excess / STACK_RATIO >= depth {
+            return Err(crate::Error::Limit(format!(
+                "a frame of {taken} bytes that counts {depth}"
+            )));
+        }
         Ok(())
     }
 }

@@ -128,6 +128,9 @@ pub struct Function {
     pub index: u32,
     /// Its own signature, an index into `sigs`.
     pub sig: SigRef,
+    /// What its frame counts against the depth of the call stack, 0 if it is not counted; see
+    /// [`runwell_abi::memory::frame_depth`].
+    pub depth_bytes: u32,
     /// Signatures that calls name, shared by all functions of a module: its types, in order.
     pub sigs: Arc<[Signature]>,
     /// Instructions; the index is the value.
@@ -154,6 +157,7 @@ impl Function {
     pub fn clear(&mut self) {
         self.index = 0;
         self.sig = SigRef::default();
+        self.depth_bytes = 0;
         self.insts.clear();
         self.src.clear();
         self.consts.clear();

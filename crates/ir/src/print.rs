@@ -88,6 +88,9 @@ fn write_function(func: &Function, offsets: bool, out: &mut String) -> fmt::Resu
     for sig in named_sigs(func) {
         writeln!(out, "  sig{sig}: {}", Sig(&func.sigs[sig as usize]))?;
     }
+    if func.depth_bytes != 0 {
+        writeln!(out, "  depth {}", func.depth_bytes)?;
+    }
     for (i, ty) in func.slots.iter().enumerate() {
         writeln!(out, "  slot s{i}: {ty}")?;
     }

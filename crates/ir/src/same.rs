@@ -11,6 +11,7 @@ pub fn difference(a: &Function, b: &Function) -> Option<String> {
     let parts = [
         ("indices", a.index == b.index),
         ("signatures", a.sig == b.sig && a.signature() == b.signature()),
+        ("depths", a.depth_bytes == b.depth_bytes),
         ("slots", a.slots == b.slots),
         ("loops", a.loops == b.loops),
         ("blocks", a.blocks == b.blocks),

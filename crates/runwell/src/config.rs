@@ -76,7 +76,17 @@ impl Config {
         }
     }
 
-    /// Bytes of native stack that guest code may use in one store; 1 MiB by default.
+    /// How deep calls of guest code may be in one store, in bytes; 1 MiB by default.
+    ///
+    /// An active call counts 48 bytes and 8 for each local that its function mentions and for each
+    /// operand that its stack may hold, or a byte per 8 operators of the function if that is more,
+    /// rounded up to 16. Functions that call none and would count at most 512 bytes count nothing. A
+    /// call from the host counts 1,024 bytes in addition, while a guest of the same store is active. So
+    /// [`Trap::StackOverflow`](crate::Trap::StackOverflow) comes at the same depth on every machine and
+    /// with every version of the compiler.
+    ///
+    /// The native stack takes about as many bytes of memory; code that is made to can take up to 32
+    /// times as many. Address space of that size is reserved.
     pub fn max_wasm_stack(&mut self, bytes: usize) -> &mut Config {
         self.max_wasm_stack = bytes;
         self

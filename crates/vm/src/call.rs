@@ -14,6 +14,7 @@ use crate::runtime::{Fault, Runtime};
 use crate::sys::{self, STATUS_FAULT, STATUS_FUEL, STATUS_LIBCALL, STATUS_PENDING};
 use crate::thread::Thread;
 use crate::{Error, registry};
+use runwell_abi::memory::ACTIVATION_DEPTH_BYTES;
 use runwell_abi::vmctx::FuncRefDef;
 use runwell_abi::{RegFile, TrapCode};
 use std::any::Any;
@@ -57,6 +58,7 @@ pub(crate) struct Suspended {
     rest: u64,
     exit_sp: u64,
     vmctx: u64,
+    stack_limit: u64,
 }
 
 impl fmt::Debug for Cause {
@@ -124,6 +126,7 @@ pub(crate) struct Activation {
     guest_sp: u64,
     host_sp: u64,
     vmctx: u64,
+    stack_limit: u64,
     host_mxcsr: u32,
     /// The call may be suspended.
     resumable: bool,
@@ -236,6 +239,7 @@ impl Runtime {
         let top = self.stack().top();
         // SAFETY: the suspended frames are where they were: nothing of the store has run since.
         self.activate_at(top, true, || unsafe {
+            self.head.stack_limit.set(suspended.stack_limit);
             match suspended.reason {
                 Reason::Fuel => sys::resume_from_fuel(regs, runtime),
                 Reason::Host => sys::resume_from_host(regs, runtime),
@@ -268,12 +272,21 @@ impl Runtime {
                 return Err(self.exit_before(Cause::Error(Box::new(error))));
             }
             let host_sp = std::ptr::from_ref(&thread).addr();
-            if self.head.guest_sp.get() <= self.stack_limit() || !thread.has_host_room(host_sp) {
-                let code = TrapCode::StackOverflow;
-                let cause = Cause::Trap { code, pc: None, fault_address: None };
-                return Err(self.exit_before(cause));
+            if !thread.has_host_room(host_sp) {
+                return Err(self.exit_before(Cause::Error(Box::new(Error::HostStack))));
             }
             let outer_in_store = self.activation.get();
+            if !outer_in_store.is_null() {
+                // An activation inside of another counts more than its frames, since it takes stack of
+                // the host's thread, too.
+                self.head.guest_sp.set(guest_sp - ACTIVATION_DEPTH_BYTES);
+                if self.head.guest_sp.get() <= self.stack_limit() {
+                    self.head.guest_sp.set(guest_sp);
+                    let code = TrapCode::StackOverflow;
+                    let cause = Cause::Trap { code, pc: None, fault_address: None };
+                    return Err(self.exit_before(cause));
+                }
+            }
             let activation = Activation {
                 runtime: self,
                 outer: thread.current.get(),
@@ -282,6 +295,7 @@ impl Runtime {
                 guest_sp,
                 host_sp: self.head.host_sp.get(),
                 vmctx: self.head.vmctx.get(),
+                stack_limit: self.head.stack_limit.get(),
                 host_mxcsr: self.head.host_mxcsr.get(),
                 resumable: resumable && outer_in_store.is_null(),
             };
@@ -311,6 +325,7 @@ impl Runtime {
         self.head.guest_sp.set(activation.guest_sp);
         self.head.host_sp.set(activation.host_sp);
         self.head.vmctx.set(activation.vmctx);
+        self.head.stack_limit.set(activation.stack_limit);
         self.head.host_mxcsr.set(activation.host_mxcsr);
     }
 
@@ -388,6 +403,7 @@ impl Runtime {
             rest: self.give_back(),
             exit_sp: self.head.exit_sp.get(),
             vmctx: self.head.vmctx.get(),
+            stack_limit: self.head.stack_limit.get(),
         };
         let guest_sp = self.head.guest_sp.get();
         self.leave(thread, activation);

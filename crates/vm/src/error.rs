@@ -17,6 +17,9 @@ pub enum Error {
     },
     /// The store has a suspended call, which has to be resumed or dropped first.
     Suspended,
+    /// The host's own thread has too little stack left for another call into a guest: host functions
+    /// and guests call each other too deeply for it.
+    HostStack,
     /// There is no suspended call.
     NotSuspended,
     /// More was asked for than the runtime gives.
@@ -50,6 +53,10 @@ impl fmt::Display for Error {
             }
             Error::Suspended => f.write_str(
                 "the store has a suspended call: resume it or drop it before calling anything else",
+            ),
+            Error::HostStack => f.write_str(
+                "the host's thread has too little stack left for another call into a guest: give the \
+                 thread a larger stack, or stores less (Config::max_wasm_stack)",
             ),
             Error::NotSuspended => f.write_str("the store has no suspended call to resume"),
             Error::Limit { what, wanted, limit } => {

@@ -8,7 +8,8 @@ use runwell_abi::TrapCode;
 use runwell_abi::call::TRANSFER_CELLS;
 use runwell_abi::memory::PAGE_BYTES;
 use runwell_abi::vmctx::{
-    RT_EXIT_SP, RT_FUEL, RT_GUEST_SP, RT_HOST_MXCSR, RT_HOST_SP, RT_LIBCALLS, RT_TRANSFER, RT_VMCTX,
+    RT_EXIT_SP, RT_FUEL, RT_GUEST_SP, RT_HOST_MXCSR, RT_HOST_SP, RT_LIBCALLS, RT_STACK_LIMIT,
+    RT_TRANSFER, RT_VMCTX,
 };
 use std::cell::{Cell, OnceCell, UnsafeCell};
 use std::mem::{MaybeUninit, offset_of};
@@ -24,7 +25,8 @@ pub const MAX_FUEL: u64 = i64::MAX as u64;
 /// What a store's runtime record is made with.
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
 pub struct RuntimeConfig {
-    /// Bytes of guest stack.
+    /// How deep calls of guest code may be: what the active frames may count together, in bytes (see
+    /// [`runwell_abi::memory::frame_depth`]).
     pub stack_bytes: usize,
     /// The most frames a backtrace lists.
     pub backtrace_frames: usize,
@@ -106,6 +108,8 @@ pub(crate) struct Head {
     pub(crate) host_mxcsr: Cell<u32>,
     /// The fuel left, while guest code does not run.
     pub(crate) fuel: Cell<u64>,
+    /// The lowest address the stack pointer may take, lowered by frames that take more than they count.
+    pub(crate) stack_limit: Cell<u64>,
 }
 
 /// Where guest code faulted, as the handler noted it.
@@ -125,7 +129,6 @@ pub(crate) struct Fault {
 #[repr(C, align(16))]
 pub struct Runtime {
     pub(crate) head: Head,
-    _reserved: u64,
     transfer: UnsafeCell<[MaybeUninit<u128>; TRANSFER_CELLS]>,
     /// The innermost activation of this store, null between calls.
     pub(crate) activation: Cell<*const Activation>,
@@ -154,6 +157,7 @@ const _: () = {
     assert!(offset_of!(Head, exit_sp) == RT_EXIT_SP as usize);
     assert!(offset_of!(Head, host_mxcsr) == RT_HOST_MXCSR as usize);
     assert!(offset_of!(Head, fuel) == RT_FUEL as usize);
+    assert!(offset_of!(Head, stack_limit) == RT_STACK_LIMIT as usize);
     assert!(offset_of!(Runtime, transfer) == RT_TRANSFER as usize);
 };
 
@@ -173,6 +177,7 @@ impl Runtime {
             exit_sp: Cell::new(0),
             host_mxcsr: Cell::new(0),
             fuel: Cell::new(0),
+            stack_limit: Cell::new(stack.limit()),
         };
         let fault = Fault { code: TrapCode::Unreachable, pc: 0, sp: 0, address: None, fuel: 0 };
         let mut record = Box::<Runtime>::new_uninit();
@@ -182,7 +187,6 @@ impl Runtime {
         // buffer, whose cells may be uninitialised.
         let record = unsafe {
             (&raw mut (*at).head).write(head);
-            (&raw mut (*at)._reserved).write(0);
             (&raw mut (*at).activation).write(Cell::new(null()));
             (&raw mut (*at).fault).write(Cell::new(fault));
             (&raw mut (*at).pending).write(Cell::new(None));
@@ -197,7 +201,6 @@ impl Runtime {
         let _ = |record: Runtime| {
             let Runtime {
                 head: _,
-                _reserved: _,
                 transfer: _,
                 activation: _,
                 fault: _,
@@ -221,9 +224,9 @@ impl Runtime {
         &self.stack
     }
 
-    /// The lowest address the stack pointer may take in guest code.
+    /// The lowest address the stack pointer may take in guest code, now.
     pub fn stack_limit(&self) -> u64 {
-        self.stack.limit()
+        self.head.stack_limit.get()
     }
 
     /// First cell of the transfer buffer, of [`TRANSFER_CELLS`].

@@ -1,21 +1,23 @@
 //! Stacks for guest code.
 //!
 //! From low to high addresses: an inaccessible guard, room that guest code does not count on, the
-//! usable part. Guest code checks the stack pointer against the end of the usable part
-//! ([`GuestStack::limit`]). The room is for frames that need no check
-//! ([`runwell_abi::memory::STACK_RED_ZONE_BYTES`]), for the runtime's stubs, and for the frames of
-//! signals that the host handles without a stack of their own. The guard turns what should not
-//! happen into a fault.
+//! usable part. Guest code checks the stack pointer against a limit that begins at
+//! [`GuestStack::limit`] and is lowered by frames that take more than they count
+//! ([`runwell_abi::memory::frame_depth`]): [`STACK_RATIO`] times as much at worst, so the usable part
+//! is that many times larger than what frames may count. It is address space; memory is only what
+//! frames touch. The room is for frames that are not compared with the limit
+//! ([`STACK_RED_ZONE_BYTES`]), for the runtime's stubs, and for the frames of signals that the host
+//! handles without a stack of their own. The guard turns what should not happen into a fault.
 //!
 //! Stacks of equal size are recycled through a bounded pool. Their memory, which nobody reads before
 //! writing, is given back only every few times, since that is a system call.
 
 use crate::Error;
 use crate::mmap::{Access, Mmap, OS_PAGE_BYTES};
-use runwell_abi::memory::STACK_RED_ZONE_BYTES;
+use runwell_abi::memory::{STACK_RATIO, STACK_RED_ZONE_BYTES};
 use std::sync::{Mutex, PoisonError};
 
-/// Usable bytes when nothing else is said.
+/// What frames may count, in bytes, when nothing else is said.
 pub const DEFAULT_STACK_BYTES: usize = 1 << 20;
 /// Inaccessible bytes below a stack.
 const GUARD_BYTES: usize = 256 << 10;
@@ -45,19 +47,21 @@ pub struct GuestStack {
     map: Option<Pooled>,
     base: u64,
     len: u64,
+    depth: u64,
 }
 
 impl GuestStack {
-    /// A stack with at least `usable` bytes.
+    /// A stack on which frames can count `depth` bytes, rounded up to whole pages.
     ///
     /// # Errors
     /// When the system gives no memory.
-    pub fn new(usable: usize) -> Result<GuestStack, Error> {
+    pub fn new(depth: usize) -> Result<GuestStack, Error> {
         let what = "bytes of a guest stack";
-        if usable > 1 << 40 {
-            return Err(Error::Limit { what, wanted: usable as u64, limit: 1 << 40 });
+        if depth > 1 << 40 {
+            return Err(Error::Limit { what, wanted: depth as u64, limit: 1 << 40 });
         }
-        let len = GUARD_BYTES + ROOM_BYTES + usable.max(1).next_multiple_of(OS_PAGE_BYTES);
+        let depth = depth.max(1).next_multiple_of(OS_PAGE_BYTES);
+        let len = GUARD_BYTES + ROOM_BYTES + depth * STACK_RATIO as usize;
         let pooled = {
             let mut pool = POOL.lock().unwrap_or_else(PoisonError::into_inner);
             pool.iter().rposition(|pooled| pooled.map.len() == len).map(|at| pool.swap_remove(at))
@@ -72,7 +76,7 @@ impl GuestStack {
             }
         };
         let base = map.map.base().as_ptr() as u64;
-        Ok(GuestStack { map: Some(map), base, len: len as u64 })
+        Ok(GuestStack { map: Some(map), base, len: len as u64, depth: depth as u64 })
     }
 
     /// The address after the highest byte, a multiple of 16.
@@ -80,9 +84,10 @@ impl GuestStack {
         self.base + self.len
     }
 
-    /// The lowest address the stack pointer may take in guest code.
+    /// The lowest address the stack pointer may take in guest code, while all frames take what they
+    /// count.
     pub fn limit(&self) -> u64 {
-        self.base + (GUARD_BYTES + ROOM_BYTES) as u64
+        self.top() - self.depth
     }
 
     /// True for addresses of the accessible part.

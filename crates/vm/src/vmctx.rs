@@ -3,7 +3,7 @@
 use crate::{InstanceData, Memory, Runtime, Table, libcalls, sys};
 use runwell_abi::VmctxLayout;
 use runwell_abi::vmctx::{
-    FUEL_STUB, FuncRefDef, HOST_DATA, LIBCALL_STUB, MemoryEntry, RUNTIME, STACK_LIMIT, TableDef,
+    FUEL_STUB, FuncRefDef, HOST_DATA, LIBCALL_STUB, MemoryEntry, RUNTIME, TableDef,
 };
 use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
 use std::ptr::NonNull;
@@ -30,7 +30,6 @@ impl Vmctx {
         };
         let this = Vmctx { ptr, layout: *layout };
         this.write(RUNTIME, std::ptr::from_ref(runtime));
-        this.write(STACK_LIMIT, runtime.stack_limit());
         this.write(LIBCALL_STUB, libcalls::stub_address());
         this.write(FUEL_STUB, sys::fuel_stub_address());
         this

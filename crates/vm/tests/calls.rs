@@ -148,6 +148,21 @@ fn endless_nesting_is_a_trap() {
 }
 
 #[test]
+fn too_little_stack_of_the_host_is_no_trap() {
+    let run = || {
+        let mut store = Store::new();
+        nest(&mut store, || Ok(()));
+        let exit = store.call("outer", &[u64::MAX]).unwrap_err();
+        let Cause::Error(payload) = exit.cause else { panic!("{exit:?}") };
+        let inner = payload.downcast::<Box<runwell_vm::Exit>>().unwrap();
+        let Cause::Error(payload) = inner.cause else { panic!("{inner:?}") };
+        assert_eq!(*payload.downcast::<runwell_vm::Error>().unwrap(), runwell_vm::Error::HostStack);
+        assert_eq!(store.call("div", &[6, 2]).unwrap()[0], 3);
+    };
+    std::thread::Builder::new().stack_size(96 << 10).spawn(run).unwrap().join().unwrap();
+}
+
+#[test]
 fn errors_cross_guest_frames() {
     let mut store = Store::new();
     nest(&mut store, || Err(Box::new("no luck")));

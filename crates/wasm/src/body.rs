@@ -29,6 +29,7 @@ use crate::section;
 use crate::validate::{Scratch, Validator};
 use runwell_abi::Type;
 use runwell_abi::fuel::Schedule;
+use runwell_abi::memory::frame_depth;
 use runwell_ir::work::Pass;
 use runwell_ir::{Function, LoopId, SigRef, Value, Work};
 use runwell_opt::{Builder, Passes};
@@ -65,6 +66,8 @@ struct Body<'b> {
 pub(crate) struct Cx {
     pub(crate) b: Builder,
     pub(crate) scan: Scan,
+    /// The most operands there have been on the validator's stack: in unreachable code, too.
+    pub(crate) height: u32,
     /// The operand stack.
     pub(crate) stack: Vec<Value>,
     /// Open constructs, the function first. Constructs opened in unreachable code are only counted.
@@ -320,6 +323,7 @@ impl Cx {
 
     /// Starts the function: its entry block and the locals that are mentioned.
     fn begin(&mut self, module: &ModuleInfo, index: u32, ty: u32, at: u32) {
+        self.height = 0;
         self.stack.clear();
         self.frames.clear();
         self.reachable = true;
@@ -367,6 +371,14 @@ impl Cx {
         self.frames.push(Frame::function(sig.results.len()));
     }
 
+    /// What the function's frame counts, from facts of the text alone.
+    fn depth_bytes(&self) -> u32 {
+        let locals = self.scan.mentioned.len() as u64;
+        let operators = u64::from(self.scan.operators);
+        // Bodies and their numbers of locals are limited, so that this is far below the type's range.
+        frame_depth(locals, self.height.into(), operators, self.scan.calls) as u32
+    }
+
     fn declared_type(&self, local: u32) -> Type {
         let run = self.runs.partition_point(|&(end, _)| end <= local);
         self.runs[run].1
@@ -375,6 +387,7 @@ impl Cx {
     fn finish(&mut self) {
         self.drop_dead_loops();
         self.mark_cold();
+        self.b.func.depth_bytes = self.depth_bytes();
         self.extra += self.edges.len() + self.pairs.len() + self.vals.len();
         self.b.finish();
     }

@@ -52,6 +52,7 @@ macro_rules! visit {
         #[inline]
         fn $visit(&mut self $(, $arg: $ty)*) -> Result<()> {
             self.validator.$visit($($arg.clone()),*)?;
+            self.cx.height = self.cx.height.max(self.validator.height());
             let metered = self.cx.scan.meter.is_on();
             if metered {
                 self.arrive();

@@ -123,6 +123,8 @@ pub(crate) struct Scan {
     pub(crate) excess_arity: u64,
     /// True if some local lives in a frame slot.
     pub(crate) any_demoted: bool,
+    /// True if functions are called, by calls that are not in tail position.
+    pub(crate) calls: bool,
     /// Where fuel is charged.
     pub(crate) meter: Meter,
     /// Depths of a branch table.
@@ -321,6 +323,7 @@ impl Scan {
         self.arity = 0;
         self.excess_arity = 0;
         self.any_demoted = false;
+        self.calls = false;
         self.declared = declared;
         self.marks_limit = MARKS_PER_BYTE * bytes + MARKS_BASE;
         if self.stamp == u32::MAX {
@@ -471,6 +474,7 @@ impl Scan {
     }
 
     fn mark_call(&mut self, at: u32, leaves: bool) {
+        self.calls |= !leaves;
         if self.meter.is_on() {
             self.meter.mark(at, if leaves { Kind::Return } else { Kind::Call }, NONE);
         }

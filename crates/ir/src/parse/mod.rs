@@ -310,7 +310,9 @@ impl<'a> Parser<'a> {
     fn head(&mut self) -> Result<()> {
         loop {
             let at = self.position;
-            if self.accept_word("slot") {
+            if self.accept_word("depth") {
+                self.func.depth_bytes = self.number("bytes of depth", u32::MAX)?;
+            } else if self.accept_word("slot") {
                 self.entity_in_order("s", self.func.slots.len())?;
                 self.punct(':')?;
                 let ty = self.ty()?;
@@ -324,7 +326,7 @@ impl<'a> Parser<'a> {
             } else if self.peek_entity("b").is_some() || self.token == Token::Punct('}') {
                 return Ok(());
             } else {
-                return Err(self.expected("`slot`, `loop`, a signature, a block or `}`"));
+                return Err(self.expected("`depth`, `slot`, `loop`, a signature, a block or `}`"));
             }
             self.newline()?;
             self.skip_newlines();

@@ -20,6 +20,7 @@ b0:
 func 2 sig2 (i32) -> (i32) {
   sig0: (i32) -> (i32, i32)
   sig1: (i64) -> (f64)
+  depth 80
 b0:
   v0: i32 = param
   v1: f64 = call f0 sig1(3:i64)

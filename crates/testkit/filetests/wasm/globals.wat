@@ -15,6 +15,7 @@ b0:
 }
 func 1 sig1 (i32) -> (i32, i32, i64) {
   sig0: () -> ()
+  depth 80
 b0:
   v0: i32 = param
   global_set.i32 g0, v0

@@ -18,6 +18,7 @@ b0:
 }
 func 1 sig1 (i32) -> (i64, i32, f32) {
   sig0: (i32) -> (i32, i64)
+  depth 96
 b0:
   v0: i32 = param
   v1: i32 = call f0 sig0(v0)

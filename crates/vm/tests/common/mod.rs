@@ -52,7 +52,7 @@ global_asm!(
     "  mov r15, [rax + 16]",
     "  call [rax]",
     "  mov r14, [rsp]",
-    "  mov r15, [r14 + 48]",
+    "  mov r15, [r14 + 32]",
     ".endm",
     ".pushsection .rodata.guest_funcs, \"a\", @progbits",
     ".globl guest_funcs, guest_funcs_end",
@@ -144,7 +144,8 @@ global_asm!(
     "end recurse",
     // endless recursion with the stack check
     "func overflow, 1000",
-    "cmp rsp, [r14 + 8]",
+    "mov r11, [r14]",
+    "cmp rsp, [r11 + 56]",
     "jae 1f",
     "trap 8",
     "ud2",
@@ -158,11 +159,11 @@ global_asm!(
     "end unchecked",
     // calls imported function 0 with its own arguments
     "func import0, 24",
-    "call_import 64",
+    "call_import 48",
     "end import0",
     // calls imported function 0, gives MXCSR
     "func mode, 24",
-    "call_import 64",
+    "call_import 48",
     "stmxcsr [rsp + 8]",
     "mov eax, [rsp + 8]",
     "end mode",
@@ -193,13 +194,13 @@ global_asm!(
     // (helper, five arguments) -> (result, r14, r15)
     "func helper, 8",
     "mov rax, rdi",
-    "call [r14 + 24]",
+    "call [r14 + 16]",
     "mov rdx, r14",
     "mov rcx, r15",
     "end helper",
     // tail call of imported function 0
     "func tail, 8",
-    "mov rax, [r14 + 64]",
+    "mov rax, [r14 + 48]",
     "mov r10, r14",
     "mov r14, [rax + 8]",
     "mov r15, [rax + 16]",
@@ -328,7 +329,7 @@ impl Store {
             ..VmctxCounts::default()
         };
         let layout = VmctxLayout::new(counts);
-        assert_eq!((layout.memory(0), layout.imported_func(0)), (48, 64));
+        assert_eq!((layout.memory(0), layout.imported_func(0)), (32, 48));
         let vmctx = Vmctx::new(&layout, &self.runtime);
         let memory = MemoryType { min: 1, max: Some(10), is64: false };
         let memory = Owned::new(Memory::new(memory, u64::MAX).unwrap());

@@ -138,6 +138,12 @@ impl<'m> Validator<'m> {
         self.locals.len()
     }
 
+    /// The number of operands on the stack.
+    #[inline]
+    pub(crate) fn height(&self) -> u32 {
+        self.operands.len() as u32
+    }
+
     /// The byte that stands for a type that the body names.
     #[inline]
     fn value(&self, ty: wp::ValType) -> Result<Code> {

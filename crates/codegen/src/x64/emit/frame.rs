@@ -17,8 +17,12 @@ impl Emit<'_> {
             self.asm().alu_ri(AluKind::Sub, 3, RSP, bytes as i32);
         }
         if self.mem.frame.checked {
-            let limit = Rm::Mem(Mem::base(R14, vmctx::STACK_LIMIT as i32));
-            self.asm().cmp_rm(3, RSP, limit);
+            let limit = self.stack_limit();
+            let excess = self.mem.frame.excess;
+            if excess != 0 {
+                self.asm().alu_mi(AluKind::Sub, 3, limit, excess as i32);
+            }
+            self.asm().cmp_rm(3, RSP, Rm::Mem(limit));
             let trap = self.trap(TrapCode::StackOverflow);
             self.asm().jcc(cc::B, trap);
         }
@@ -30,6 +34,13 @@ impl Emit<'_> {
             self.asm().store(MovKind::Q, Mem::base(RSP, offset as i32), R14);
         }
         self.clear_slots();
+    }
+
+    /// The stack's limit in memory; r11 is overwritten.
+    fn stack_limit(&mut self) -> Mem {
+        let runtime = Rm::Mem(Mem::base(R14, vmctx::RUNTIME as i32));
+        self.asm().movx(MovKind::Q, R11, runtime);
+        Mem::base(R11, vmctx::RT_STACK_LIMIT as i32)
     }
 
     /// Zeroes the variables outside of SSA.
@@ -71,6 +82,13 @@ impl Emit<'_> {
             let (reg, offset) = self.mem.frame.saved[at];
             let slot = Rm::Mem(Mem::base(RSP, offset as i32));
             self.asm().movx(MovKind::Q, reg.hw(), slot);
+        }
+        let excess = self.mem.frame.excess;
+        if excess != 0 {
+            // r14 may be another context already, of an instance or of a host function: all of them
+            // begin with a pointer to the store's record.
+            let limit = self.stack_limit();
+            self.asm().alu_mi(AluKind::Add, 3, limit, excess as i32);
         }
         let bytes = self.mem.frame.bytes;
         if bytes != 0 {

@@ -18,7 +18,7 @@ pub(super) fn sweep(s: &mut Sweep) {
         let number = *helper as i32;
         let line = format!("mov eax, {number}");
         let call = form(MOp::CallLib, aux, number, &[]);
-        s.check(&call, |_| true, &[&line, "call qword ptr [r14+0x18]", "ret"]);
+        s.check(&call, |_| true, &[&line, "call qword ptr [r14+0x10]", "ret"]);
     }
     fuel(s);
     calls(s);
@@ -52,7 +52,7 @@ fn fuel(s: &mut Sweep) {
 
 const ENTER: [&str; 3] = ["mov r10, r14", "mov r14, [rax+8]", "mov r15, [rax+0x10]"];
 /// The base of memory 0, behind the fixed head of the context.
-const RELOAD: &str = "mov r15, [r14+0x30]";
+const RELOAD: &str = "mov r15, [r14+0x20]";
 
 fn calls(s: &mut Sweep) {
     let aux = Aux::default();
@@ -109,6 +109,7 @@ fn prologues() {
     let mut s = Sweep::new();
     let mut prologue = |bytes, checked, range: (u32, u32), want: &[&str]| {
         s.bytes = bytes;
+        s.excess = 0;
         s.checked = checked;
         s.slot_range = range;
         let compiled = s.emit_with(&crate::vcode::VCode::default(), &[], |emit| {
@@ -119,7 +120,9 @@ fn prologues() {
     };
     prologue(0, false, (0, 0), &["ret"]);
     prologue(0x18, false, (0, 0), &["sub rsp, 0x18", "ret"]);
-    prologue(0x1008, true, (0, 0), &["sub rsp, 0x1008", "cmp rsp, [r14+8]", "jb @4", "ret", "ud2"]);
+    let limit = "mov r11, [r14]";
+    let compare = "cmp rsp, [r11+0x38]";
+    prologue(0x1008, true, (0, 0), &["sub rsp, 0x1008", limit, compare, "jb @5", "ret", "ud2"]);
     // Variables start as zero: one by one, or in a loop and what remains.
     let clear = "xorps xmm15, xmm15";
     let few =
@@ -139,7 +142,7 @@ fn prologues() {
     s.context = Some(0x20);
     s.saved = vec![(PReg::int(5), 0x10)];
     let mut prologue = |want: &[&str]| {
-        (s.bytes, s.checked, s.slot_range) = (0x28, true, (0, 0));
+        (s.bytes, s.checked, s.excess, s.slot_range) = (0x28, true, 0x10, (0, 0));
         let compiled = s.emit_with(&crate::vcode::VCode::default(), &[], |emit| {
             emit.prologue();
             emit.asm().ret();
@@ -150,8 +153,10 @@ fn prologues() {
     };
     prologue(&[
         "sub rsp, 0x28",
-        "cmp rsp, [r14+8]",
-        "jb @6",
+        limit,
+        "sub qword ptr [r11+0x38], 0x10",
+        compare,
+        "jb @8",
         "mov [rsp+0x10], rbp",
         "mov [rsp+0x20], r14",
         "ret",

@@ -119,6 +119,7 @@ struct Sweep {
     /// The frame.
     bytes: u32,
     checked: bool,
+    excess: u32,
     saved: Vec<(PReg, u32)>,
     context: Option<u32>,
     slot_range: (u32, u32),
@@ -133,6 +134,7 @@ impl Sweep {
             cases: 0,
             bytes: 0,
             checked: false,
+            excess: 0,
             saved: Vec::new(),
             context: None,
             slot_range: (0, 0),
@@ -188,6 +190,7 @@ impl Sweep {
         frame.slots = SLOTS.to_vec();
         frame.saved.clone_from(&self.saved);
         (frame.bytes, frame.checked) = (self.bytes, self.checked);
+        frame.excess = self.excess;
         (frame.context, frame.slot_range) = (self.context, self.slot_range);
         let mut emit = Emit { input: &input, mem: emitter, next: None, src: 0, zero: None };
         body(&mut emit);
