@@ -27,7 +27,7 @@ pub(super) fn sweep(s: &mut Sweep) {
 
 fn fuel(s: &mut Sweep) {
     let aux = Aux::default();
-    const STUB: &str = "call qword ptr [r14+0x10]";
+    const STUB: &str = "call qword ptr [r14+8]";
     for units in [5, i32::MAX] {
         let text = if units == 5 { "5".to_string() } else { format!("{units:#x}") };
         let (take, put) = (format!("sub r13, {text}"), format!("add r13, {text}"));
