@@ -130,16 +130,16 @@ fn a_call_that_is_never_made_counts_as_well() {
 fn shared_values(count: u32, call: &str) -> String {
     let mut body = String::new();
     let store = |body: &mut String, n: u32| {
-        write!(
+        writeln!(
             body,
-            "(i32.store offset={} (i32.const 0) (i32.mul (local.get 0) (i32.const {})))\n",
+            "(i32.store offset={} (i32.const 0) (i32.mul (local.get 0) (i32.const {})))",
             4 * n,
             2 * n + 3
         )
         .unwrap();
     };
     (0..count).for_each(|n| store(&mut body, n));
-    write!(body, "(drop (call {call} (local.get 0)))\n").unwrap();
+    writeln!(body, "(drop (call {call} (local.get 0)))").unwrap();
     (0..count).for_each(|n| store(&mut body, n));
     body.push_str("(i32.const 0)");
     body
