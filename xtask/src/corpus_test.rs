@@ -1,5 +1,6 @@
 //! Runs every program of the corpus and compares standard output and exit code with the native build;
-//! compiles the published modules in full.
+//! records and
+//! replays some with everything of the host's; compiles the published modules in full.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -11,6 +12,9 @@ use crate::{Result, target_dir};
 
 /// Longer than any program takes on a slow machine with an engine that works.
 const LIMIT: Duration = Duration::from_secs(300);
+
+/// Programs that are recorded and replayed as well.
+const RECORDED: [&str; 2] = ["sqlite", "quickjs"];
 
 struct Options {
     /// One variant of each program, and no published modules.
@@ -70,6 +74,15 @@ pub(crate) fn command(args: &[String]) -> Result {
         report(&run.name, &run.variant, &result);
         result.is_ok()
     });
+    let recorded: Vec<_> = runs
+        .iter()
+        .filter(|run| run.variant == "full" && RECORDED.iter().any(|of| run.name.starts_with(of)))
+        .collect();
+    outcomes.extend(process::parallel(&recorded, options.jobs, |run| {
+        let result = replay_one(&runwell, run);
+        report(&run.name, "replayed", &result);
+        result.is_ok()
+    }));
     outcomes.extend(process::parallel(&modules, 1, |(name, path)| {
         let result = compile_one(&runwell, path);
         report(name, "compiled", &result);
@@ -105,11 +118,11 @@ fn start(runwell: &[String]) -> Result<Command> {
     Ok(command)
 }
 
-/// Runs a program and compares; returns the seconds it took.
-fn run_one(runwell: &[String], run: &manifest::Entry) -> Result<f64> {
+/// The command that runs a program, with these options.
+fn command_for(runwell: &[String], run: &manifest::Entry, options: &[&str]) -> Result<Command> {
     let mut command = start(runwell)?;
     // What is tested is the compiler.
-    command.args(["run", "--no-cache"]);
+    command.args(["run", "--no-cache"]).args(options);
     match run.mapped.as_str() {
         "-" => {}
         "scratch" => {
@@ -122,7 +135,44 @@ fn run_one(runwell: &[String], run: &manifest::Entry) -> Result<f64> {
         host => _ = command.arg("--dir").arg(format!("{host}::/")),
     }
     command.arg(&run.wasm).args(&run.args);
-    let done = finish(&mut command, LIMIT)?;
+    Ok(command)
+}
+
+/// Runs a program and compares; returns the seconds it took.
+fn run_one(runwell: &[String], run: &manifest::Entry) -> Result<f64> {
+    compare(run, finish(&mut command_for(runwell, run, &[])?, LIMIT)?)
+}
+
+/// Records a program with the host's clock, randomness, environment and files, and runs it again without
+/// them; returns the seconds that took.
+fn replay_one(runwell: &[String], run: &manifest::Entry) -> Result<f64> {
+    let log = corpus::dir().join("scratch").join(format!("{}.log", run.name.replace('/', "-")));
+    let log = log.to_str().ok_or("the path of the corpus is not UTF-8")?;
+    let options = ["--real", "--hash", "--record", log];
+    let recorded = finish(&mut command_for(runwell, run, &options)?, LIMIT)?;
+    let state = state_of(&recorded)?;
+    compare(run, recorded)?;
+    let replayed = finish(&mut command_for(runwell, run, &["--hash", "--replay", log])?, LIMIT)?;
+    if replayed.code != run.code {
+        return Err(format!("replayed: exit code {}{}", replayed.code, said(&replayed.stderr)));
+    }
+    let again = state_of(&replayed)?;
+    if again != state {
+        return Err(format!("the state after recording is {state}, after replaying {again}"));
+    }
+    std::fs::remove_file(log).map_err(|e| format!("cannot remove {log}: {e}"))?;
+    Ok(replayed.seconds)
+}
+
+/// The hash of the state that `--hash` prints.
+fn state_of(done: &process::Finished) -> Result<String> {
+    let text = String::from_utf8_lossy(&done.stderr);
+    let state = text.lines().find_map(|line| line.strip_prefix("state: "));
+    state.map(String::from).ok_or_else(|| format!("no hash of the state{}", said(&done.stderr)))
+}
+
+/// Compares what a run printed; returns the seconds it took.
+fn compare(run: &manifest::Entry, done: process::Finished) -> Result<f64> {
     if done.stdout != read(&run.expect)? {
         let difference = difference(&read(&run.expect)?, &done.stdout);
         return Err(format!("{difference}{}", said(&done.stderr)));

@@ -83,9 +83,9 @@ pub(crate) fn near<'a>(name: &str, names: impl Iterator<Item = &'a str>) -> Opti
         .map(|(_, known)| known)
 }
 
-/// Prints an error and gives the exit code.
-pub(crate) fn report(error: &Error) -> ExitCode {
-    let code = if let Some(failure) = error.downcast_ref::<Failure>() {
+/// The exit code for an error.
+pub(crate) fn code(error: &Error) -> Code {
+    if let Some(failure) = error.downcast_ref::<Failure>() {
         failure.code
     } else if error.downcast_ref::<Trap>().is_some()
         || error.downcast_ref::<WasmBacktrace>().is_some()
@@ -95,7 +95,12 @@ pub(crate) fn report(error: &Error) -> ExitCode {
         Code::Io
     } else {
         Code::Link
-    };
+    }
+}
+
+/// Prints an error and gives the exit code.
+pub(crate) fn report(error: &Error) -> ExitCode {
+    let code = code(error);
     if code == Code::Trap {
         let cause = error.root_cause();
         eprint_error(&cause.to_string());

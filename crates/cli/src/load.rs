@@ -11,12 +11,18 @@ use std::io::{ErrorKind, IsTerminal, Read};
 use std::path::Path;
 use std::sync::Arc;
 
-/// An engine with the options of the command line.
-pub(crate) fn engine(options: &Compiler, configure: impl FnOnce(&mut Config)) -> Result<Engine> {
+/// A configuration with the options of the command line.
+pub(crate) fn config(options: &Compiler) -> Config {
     let mut config = Config::new();
     config.compile_jobs(options.jobs).verify(options.verify).guarded_memories(!options.no_guards);
     config.consume_fuel(options.fuel.is_some());
     config.compile_progress(Arc::new(Progress::default()));
+    config
+}
+
+/// An engine with the options of the command line.
+pub(crate) fn engine(options: &Compiler, configure: impl FnOnce(&mut Config)) -> Result<Engine> {
+    let mut config = config(options);
     configure(&mut config);
     Engine::new(&config)
 }

@@ -14,6 +14,7 @@ mod inspect;
 mod load;
 mod output;
 mod progress;
+mod replay;
 mod run;
 mod state;
 mod values;
@@ -27,6 +28,7 @@ fn main() -> ExitCode {
     let options = Options::parse_from(args::with_default_command(std::env::args_os()));
     let outcome = match options.command {
         Command::Run(options) => run::run(&options),
+        Command::Replay(options) => replay::replay(&options),
         Command::Compile(options) => compile::compile(&options),
         Command::Validate(options) => compile::validate(&options),
         Command::Wast(options) => wast::wast(&options),

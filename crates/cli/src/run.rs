@@ -1,7 +1,7 @@
 //! `runwell run`.
 
 use crate::args::{Run, Source, Stats};
-use crate::fail::{Code, Failure};
+use crate::fail::{self, Code, Failure};
 use crate::{load, state, values};
 use runwell::{Engine, Func, InterruptHandle, Linker, Module, Result, Store, Val};
 use runwell_wasi::{I32Exit, WasiCtx, WasiCtxBuilder};
@@ -10,6 +10,13 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 pub(crate) fn run(options: &Run) -> Result<ExitCode> {
+    if let Some(recording) = &options.state.replay {
+        let mut modules = vec![load::binary(&options.file)?];
+        for preload in &options.preload {
+            modules.push(load::binary(preload_file(preload)?.1)?);
+        }
+        return crate::replay::instead(recording, &options.compiler, &modules, options.state.hash);
+    }
     let mut key = Ok(());
     let engine = load::engine(&options.compiler, |config| {
         load::cache(config, &options.cache);
@@ -23,6 +30,7 @@ pub(crate) fn run(options: &Run) -> Result<ExitCode> {
     let module = load::module(&engine, &options.file)?;
     let compiled = start.elapsed();
     let mut store = Store::new(&engine, context(options)?);
+    state::begin(&options.state, &mut store)?;
     if let Some(fuel) = options.compiler.fuel {
         store.set_fuel(fuel)?;
     }
@@ -40,18 +48,30 @@ pub(crate) fn run(options: &Run) -> Result<ExitCode> {
         let used = fuel - store.get_fuel()?;
         eprintln!("fuel: {used} of {fuel} units used");
     }
-    state::ended(&options.state, &mut store);
+    let code = match &outcome {
+        Ok(()) => 0,
+        Err(error) => match error.downcast_ref::<I32Exit>() {
+            Some(I32Exit(code)) => *code as u8,
+            None => fail::code(error) as u8,
+        },
+    };
+    state::ended(&options.state, &mut store, code)?;
     if let Some(format) = options.stats {
         let run = (start.elapsed(), processor_time() - processor);
         print_times(format, compiled, run, &module);
     }
     match outcome {
-        Ok(()) => Ok(ExitCode::SUCCESS),
-        Err(error) => match error.downcast_ref::<I32Exit>() {
-            Some(I32Exit(code)) => Ok(ExitCode::from(*code as u8)),
-            None => Err(error),
-        },
+        Err(error) if !error.is::<I32Exit>() => Err(error),
+        _ => Ok(ExitCode::from(code)),
     }
+}
+
+/// Name and file of `--preload NAME=FILE`.
+fn preload_file(preload: &str) -> Result<(&str, &Path)> {
+    let parts = preload.split_once('=').map(|(name, file)| (name, Path::new(file)));
+    parts.ok_or_else(|| {
+        Failure::error(Code::Usage, format!("--preload {preload}: expected NAME=FILE"))
+    })
 }
 
 fn preloaded(
@@ -60,11 +80,8 @@ fn preloaded(
     store: &mut Store<WasiCtx>,
     preload: &str,
 ) -> Result<()> {
-    let Some((name, file)) = preload.split_once('=') else {
-        let message = format!("--preload {preload}: expected NAME=FILE");
-        return Err(Failure::error(Code::Usage, message));
-    };
-    let module = load::module(engine, Path::new(file))?;
+    let (name, file) = preload_file(preload)?;
+    let module = load::module(engine, file)?;
     linker.module(store, name, &module)?;
     Ok(())
 }

@@ -10,6 +10,7 @@
 use crate::context::{AsContextMut, StoreContext, StoreContextMut};
 use crate::func::{Caller, EMPTY, Func, take_results};
 use crate::store::{Store, StoreId, StoreOpaque};
+use crate::tape::Event;
 use crate::transfer::Transfer;
 use crate::types::FuncType;
 use crate::value::Val;
@@ -35,8 +36,9 @@ impl StoreOpaque {
         Ok(self.runtime.fuel())
     }
 
-    fn set_fuel(&self, fuel: u64) -> Result<()> {
+    fn set_fuel(&mut self, fuel: u64) -> Result<()> {
         self.metered()?;
+        self.tell(|_, _| Event::SetFuel(fuel));
         self.runtime.set_fuel(fuel);
         Ok(())
     }
@@ -231,6 +233,9 @@ impl Func {
     ) -> Result<ResumableCall> {
         let mut store = store.as_context_mut();
         let store = store.opaque();
+        if store.tape.is_some() {
+            return Err(Error::msg("a call that can be suspended cannot be recorded"));
+        }
         let mut regs = EMPTY;
         let ty = self.put_args(store, params, results.len(), &mut regs)?;
         // SAFETY: the record lives as long as the store.

@@ -8,6 +8,8 @@ use crate::instance::{Instance, type_of};
 use crate::module::ModuleExport;
 use crate::registry::TypeId;
 use crate::store::{StoreId, StoreInner, StoreOpaque, StorePtr};
+use crate::tape::Event;
+use crate::tape::hooks::{self, Go, OnPanic};
 use crate::transfer::Transfer;
 use crate::typed::{
     TypedFunc, WasmParams, WasmResults, WasmRet, WasmTy, check_type, for_each_tuple, func_type,
@@ -198,7 +200,25 @@ impl Func {
     /// # Safety
     /// `regs` and the transfer buffer hold arguments of its type.
     #[inline]
-    unsafe fn invoke(&self, store: &mut StoreOpaque, regs: &mut RegFile) -> Result<()> {
+    pub(crate) unsafe fn invoke(&self, store: &mut StoreOpaque, regs: &mut RegFile) -> Result<()> {
+        if store.tape.is_some() {
+            // SAFETY: the contract.
+            return unsafe { hooks::invoke(self, store, regs) };
+        }
+        // SAFETY: the contract.
+        unsafe { self.invoke_bare(store, regs) }
+    }
+
+    /// As [`Func::invoke`], and the tape is not told.
+    ///
+    /// # Safety
+    /// As for [`Func::invoke`].
+    #[inline]
+    pub(crate) unsafe fn invoke_bare(
+        &self,
+        store: &mut StoreOpaque,
+        regs: &mut RegFile,
+    ) -> Result<()> {
         // SAFETY: the record lives as long as the store.
         let def = unsafe { *self.def(store).as_ref() };
         let runtime = store.runtime.as_ptr();
@@ -255,8 +275,8 @@ pub(crate) fn take_results(
     }
 }
 
-/// Makes the record of a host function for one store.
-type MakeHostFunc = dyn Fn(StorePtr, &Runtime, u32) -> runwell_vm::HostFunc + Send + Sync;
+/// Makes the record of a host function for one store, with its number there and its type's.
+type MakeHostFunc = dyn Fn(StorePtr, &Runtime, u32, u32) -> runwell_vm::HostFunc + Send + Sync;
 
 /// A host function before it is in a store.
 pub struct HostFunc {
@@ -332,20 +352,38 @@ impl HostFunc {
     ) -> HostFunc {
         let func = Arc::new(func);
         let of = ty.clone();
-        let make = move |store: StorePtr, runtime: &Runtime, type_id: u32| {
+        let make = move |at: StorePtr, runtime: &Runtime, number: u32, type_id: u32| {
             let (func, of) = (func.clone(), of.clone());
             runwell_vm::HostFunc::new(runtime, type_id, move |call: HostCall<'_>| {
                 let HostCall { regs, runtime, caller_vmctx } = call;
                 // SAFETY: the function was put into a store with this type of data, whose handle
                 // is borrowed mutably by the call that is under way.
-                let store = unsafe { &mut *store.get::<StoreInner<T>>() };
+                let store = unsafe { &mut *at.get::<StoreInner<T>>() };
+                let taped = store.opaque.tape.is_some();
+                if taped {
+                    // SAFETY: the guest has left the arguments where they belong.
+                    match unsafe { hooks::host_call(&mut store.opaque, number, regs, &of) } {
+                        Ok(Go::On) => {}
+                        Ok(Go::Back) => return Ok(()),
+                        Err(error) => return Err(payload(error, &of)),
+                    }
+                }
+                let on_panic = taped.then(|| OnPanic(at));
                 let instance = (!caller_vmctx.is_null()).then(|| {
                     // SAFETY: the context of an instance of this store, whose data is set.
                     let data = unsafe { InstanceData::of(caller_vmctx) };
                     Instance::from_index(&store.opaque, data.owner as u32)
                 });
                 let caller = Caller { store: StoreContextMut(store), instance };
-                func(caller, regs, runtime.cells()).map_err(|error| payload(error, &of))
+                let mut result = func(caller, regs, runtime.cells());
+                drop(on_panic);
+                if taped {
+                    // SAFETY: as above; what the function was given is not in use any more.
+                    let store = unsafe { &mut *at.get::<StoreInner<T>>() };
+                    // SAFETY: the function has left the results where they belong.
+                    result = unsafe { hooks::host_done(&mut store.opaque, regs, &of, result) };
+                }
+                result.map_err(|error| payload(error, &of))
             })
         };
         let type_id = engine.types().register(&ty);
@@ -363,7 +401,9 @@ impl StoreOpaque {
             host.type_id.is_of(self.engine().types()),
             "a Linker was used with a store of another engine"
         );
-        let func = (host.make)(self.this(), &self.runtime, host.type_id.number());
+        self.tell(|_, _| Event::NewHostFunc(host.ty.clone()));
+        let number = self.host_funcs.len() as u32;
+        let func = (host.make)(self.this(), &self.runtime, number, host.type_id.number());
         let def = func.func_ref();
         self.host_funcs.push(HostSlot { func, _host: host.clone() });
         // SAFETY: the record belongs to this store.

@@ -2,6 +2,7 @@
 
 use crate::context::{AsContext, AsContextMut};
 use crate::store::{StoreId, StoreOpaque};
+use crate::tape::{self, Event};
 use crate::types::{GlobalType, Mutability};
 use crate::value::Val;
 use crate::{Error, Result};
@@ -40,6 +41,11 @@ impl Global {
         let mut store = store.as_context_mut();
         let store = store.opaque();
         let bits = check(store, &ty, value)?;
+        store.tell(|store, refs| {
+            // SAFETY: the bits are those of a value of this type and store.
+            let value = unsafe { tape::Value::new(store, refs, *ty.content(), bits) };
+            Event::NewGlobal(ty.clone(), value)
+        });
         let index = store.add_global(ty, bits);
         Ok(Global::from_index(store, index))
     }
@@ -82,8 +88,14 @@ impl Global {
             return Err(Error::msg("immutable global cannot be set"));
         }
         let bits = check(store, &global.ty, value)?;
+        let (ty, cell, global) = (*global.ty.content(), global.cell, self.index(store));
+        store.tell(|store, refs| {
+            // SAFETY: the bits are those of a value of this type and store.
+            let value = unsafe { tape::Value::new(store, refs, ty, bits) };
+            Event::GlobalSet { global, value }
+        });
         // SAFETY: the cell lives as long as the store, which is borrowed mutably.
-        unsafe { global.cell.write(bits) };
+        unsafe { cell.write(bits) };
         Ok(())
     }
 }

@@ -9,6 +9,7 @@ use crate::memory::Memory;
 use crate::module::{Module, ModuleExport, ModuleInner, global_type, memory_type, table_type};
 use crate::store::{StoreId, StoreOpaque, StoreTable};
 use crate::table::Table;
+use crate::tape::hooks;
 use crate::typed::{TypedFunc, WasmParams, WasmResults};
 use crate::types::{ExternType, FuncType};
 use crate::{Error, Result, Trap};
@@ -325,13 +326,44 @@ fn check_store(store: &mut StoreOpaque, module: &ModuleInner) -> Result<()> {
 }
 
 fn instantiate(store: &mut StoreOpaque, of: &Module, imported: Imported) -> Result<Instance> {
+    if store.tape.is_some() {
+        hooks::instantiate(store, of, |store, refs| {
+            let Imported { funcs, memories, tables, globals } = &imported;
+            // SAFETY: what is imported is of this store.
+            unsafe { hooks::imports(store, refs, of, funcs, [memories, tables, globals]) }
+        })?;
+    }
+    let result = instantiate_bare(store, of, imported);
+    hooks::instantiated(store, result)
+}
+
+/// Instantiates a module with these imports, in its order, where nobody asks whether it may.
+pub(crate) fn instantiate_checked(
+    store: &mut StoreOpaque,
+    of: &Module,
+    imports: &[Extern],
+) -> Result<()> {
+    let module = of.inner();
+    if module.info.imports.len() != imports.len() {
+        return Err(Error::msg("another number of imports"));
+    }
+    let mut imported = Imported::of(module);
+    for (number, found) in imports.iter().enumerate() {
+        import(store, module, number, found, &mut imported)?;
+    }
+    instantiate_bare(store, of, imported).map(|_| ())
+}
+
+fn instantiate_bare(store: &mut StoreOpaque, of: &Module, imported: Imported) -> Result<Instance> {
     let state = build(store, of, imported)?;
     let module = of.inner();
     let (info, start) = (&module.info, module.info.start);
     let index = store.instances.len() as u32;
     store.instances.push(state);
-    fill_tables(store, module, index)?;
-    fill_memories(store, module, index)?;
+    let filled =
+        fill_tables(store, module, index).and_then(|()| fill_memories(store, module, index));
+    hooks::filled(store);
+    filled?;
     let instance = Instance::from_index(store, index);
     if let Some(start) = start {
         debug_assert!((start as usize) < info.funcs.len());

@@ -50,6 +50,7 @@ mod registry;
 mod state;
 mod store;
 mod table;
+pub mod tape;
 mod transfer;
 mod trap;
 mod typed;

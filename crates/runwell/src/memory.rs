@@ -2,6 +2,7 @@
 
 use crate::context::{AsContext, AsContextMut, StoreContext, StoreContextMut};
 use crate::store::{StoreId, StoreOpaque};
+use crate::tape::Event;
 use crate::types::MemoryType;
 use crate::{Error, Result};
 use core::fmt;
@@ -59,6 +60,7 @@ impl Memory {
     /// When the minimum exceeds the maximum or what the store allows, or there is no address space.
     pub fn new(mut store: impl AsContextMut, ty: MemoryType) -> Result<Memory> {
         let mut store = store.as_context_mut();
+        store.opaque().tell(|_, _| Event::NewMemory(ty.clone()));
         let index = store.opaque().add_memory(&ty)?;
         Ok(Memory::from_index(store.opaque(), index))
     }
@@ -177,10 +179,11 @@ impl Memory {
     /// memory.
     pub fn grow(&self, mut store: impl AsContextMut, delta: u64) -> Result<u64> {
         let mut store = store.as_context_mut();
-        let index = self.index(store.opaque());
+        let memory = self.index(store.opaque());
+        store.opaque().tell(|_, _| Event::MemoryGrow { memory, delta });
         store
             .opaque()
-            .grow_memory(index, delta)?
+            .grow_memory(memory, delta)?
             .ok_or_else(|| Error::msg(format!("failed to grow memory by `{delta}` pages")))
     }
 }

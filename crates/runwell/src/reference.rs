@@ -2,6 +2,7 @@
 
 use crate::context::{AsContext, AsContextMut};
 use crate::store::{StoreId, StoreOpaque};
+use crate::tape::Event;
 use crate::{Error, Result};
 use std::any::Any;
 use std::marker::PhantomData;
@@ -54,6 +55,7 @@ impl ExternRef {
     ) -> Result<Rooted<ExternRef>> {
         let mut store = store.as_context_mut();
         let opaque = store.opaque();
+        opaque.tell(|_, _| Event::NewObject);
         let handle = opaque.externs.insert(Box::new(value));
         Ok(Rooted { store: opaque.id(), handle, referent: PhantomData })
     }

@@ -6,6 +6,8 @@ use crate::func::HostSlot;
 use crate::instance::InstanceState;
 use crate::limits::{Kind, Limiter, Question, ResourceLimiter};
 use crate::state::PageHashes;
+use crate::tape::Event;
+use crate::tape::hooks::Tape;
 use crate::types::{GlobalType, MemoryType, RefType, TableType};
 use crate::{Error, Result};
 use runwell_vm::{ExternRefs, GlobalCell, InterruptHandle, Owned, Payload, Runtime, RuntimeConfig};
@@ -96,6 +98,8 @@ pub struct StoreOpaque {
     pub(crate) limiter: Limiter,
     /// How many calls have been suspended: the number of the last one.
     pub(crate) suspensions: u64,
+    /// Who is told, or says, what the host does.
+    pub(crate) tape: Option<Box<Tape>>,
     pub(crate) runtime: Owned<Runtime>,
 }
 
@@ -138,6 +142,7 @@ impl<T: 'static> Store<T> {
             externs: ExternRefs::default(),
             limiter: Limiter::default(),
             suspensions: 0,
+            tape: None,
             runtime,
         };
         let mut inner = Box::new(StoreInner { opaque, data });
@@ -208,8 +213,9 @@ impl<T: 'static> Store<T> {
         limiter: impl (FnMut(&mut T) -> &mut dyn ResourceLimiter) + Send + Sync + 'static,
     ) {
         let opaque = &mut self.inner.opaque;
+        opaque.tell(|_, _| Event::Limited);
         opaque.limiter = Limiter::new(limiter);
-        opaque.runtime.set_limiter(Some(Box::new(GuestLimiter(opaque.this))));
+        opaque.ask_from_guests();
     }
 }
 
@@ -240,13 +246,22 @@ impl StoreOpaque {
 
     /// Asks the limiter, which is not set while it runs.
     fn ask(&mut self, question: Question) -> Result<bool> {
+        if let Some(answer) = self.recorded_answer(&question) {
+            return answer;
+        }
         if !self.limiter.is_set() {
             return Ok(!matches!(question, Question::GrowFailed { .. }));
         }
         let mut limiter = std::mem::take(&mut self.limiter);
         let answer = limiter.ask(self.this, question);
         self.limiter = limiter;
+        self.tell(|_, _| Event::Answer(answer.as_ref().map_err(Error::to_string).copied()));
         answer
+    }
+
+    /// Lets guests' questions come here.
+    pub(crate) fn ask_from_guests(&mut self) {
+        self.runtime.set_limiter(Some(Box::new(GuestLimiter(self.this))));
     }
 
     /// Asks whether there may be one more instance.

@@ -2,6 +2,8 @@
 
 use crate::context::{AsContext, AsContextMut};
 use crate::store::{StoreId, StoreOpaque};
+use crate::tape::Event;
+use crate::tape::hooks::reference;
 use crate::types::{RefType, TableType};
 use crate::value::Ref;
 use crate::{Error, Result, Trap};
@@ -47,6 +49,11 @@ impl Table {
         }
         let mut store = store.as_context_mut();
         let init = init.to_raw(*ty.element(), store.opaque())?;
+        store.opaque().tell(|store, refs| {
+            // SAFETY: the bits are those of a reference of this type and store.
+            let init = unsafe { reference(store, refs, *ty.element(), init) };
+            Event::NewTable(ty.clone(), init)
+        });
         let index = store.opaque().add_table(&ty, init)?;
         Ok(Table::from_index(store.opaque(), index))
     }
@@ -62,6 +69,16 @@ impl Table {
 
     fn element(&self, store: &StoreOpaque) -> RefType {
         store.tables[self.index(store) as usize].element
+    }
+
+    /// Tells the tape that elements are set.
+    fn tell_fill(&self, store: &mut StoreOpaque, at: u64, bits: u64, len: u64) {
+        let (table, element) = (self.index(store), self.element(store));
+        store.tell(|store, refs| {
+            // SAFETY: the bits are those of a reference of this type and store.
+            let value = unsafe { reference(store, refs, element, bits) };
+            Event::TableFill { table, at, value, len }
+        });
     }
 
     /// Its type; the minimum is its current size.
@@ -100,9 +117,9 @@ impl Table {
     pub fn set(&self, mut store: impl AsContextMut, index: u64, value: Ref) -> Result<()> {
         let mut store = store.as_context_mut();
         let store = store.opaque();
-        let raw = self.raw(store);
         let bits = value.to_raw(self.element(store), store)?;
-        raw.set(index, bits).map_err(|code| Error::new(Trap::from_code(code)))
+        self.tell_fill(store, index, bits, 1);
+        self.raw(store).set(index, bits).map_err(|code| Error::new(Trap::from_code(code)))
     }
 
     /// Grows by `delta` elements, all `init`, and returns the former length.
@@ -113,7 +130,13 @@ impl Table {
         let mut store = store.as_context_mut();
         let store = store.opaque();
         let index = self.index(store);
-        let bits = init.to_raw(self.element(store), store)?;
+        let element = self.element(store);
+        let bits = init.to_raw(element, store)?;
+        store.tell(|store, refs| {
+            // SAFETY: the bits are those of a reference of this type and store.
+            let init = unsafe { reference(store, refs, element, bits) };
+            Event::TableGrow { table: index, delta, init }
+        });
         store
             .grow_table(index, delta, bits)?
             .ok_or_else(|| Error::msg(format!("failed to grow table by `{delta}`")))
@@ -126,9 +149,9 @@ impl Table {
     pub fn fill(&self, mut store: impl AsContextMut, dst: u64, value: Ref, len: u64) -> Result<()> {
         let mut store = store.as_context_mut();
         let store = store.opaque();
-        let raw = self.raw(store);
         let bits = value.to_raw(self.element(store), store)?;
-        raw.fill(dst, bits, len).map_err(|code| Error::new(Trap::from_code(code)))
+        self.tell_fill(store, dst, bits, len);
+        self.raw(store).fill(dst, bits, len).map_err(|code| Error::new(Trap::from_code(code)))
     }
 
     /// Copies elements between tables of one store.
@@ -145,10 +168,12 @@ impl Table {
     ) -> Result<()> {
         let mut store = store.as_context_mut();
         let store = store.opaque();
-        let (dst, src) = (dst_table.raw(store), src_table.raw(store));
         if dst_table.element(store) != src_table.element(store) {
             return Err(Error::msg("the tables' element types differ"));
         }
+        let (to, table) = (dst_table.index(store), src_table.index(store));
+        store.tell(|_, _| Event::TableCopy { to, at: dst_index, table, from: src_index, len });
+        let (dst, src) = (dst_table.raw(store), src_table.raw(store));
         dst.copy_from(dst_index, src, src_index, len)
             .map_err(|code| Error::new(Trap::from_code(code)))
     }

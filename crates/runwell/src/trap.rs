@@ -81,6 +81,26 @@ impl Trap {
         }
     }
 
+    pub(crate) fn code(self) -> TrapCode {
+        match self {
+            Trap::UnreachableCodeReached => TrapCode::Unreachable,
+            Trap::MemoryOutOfBounds => TrapCode::MemoryOutOfBounds,
+            Trap::TableOutOfBounds => TrapCode::TableOutOfBounds,
+            Trap::IndirectCallToNull => TrapCode::IndirectCallToNull,
+            Trap::BadSignature => TrapCode::BadSignature,
+            Trap::IntegerOverflow => TrapCode::IntegerOverflow,
+            Trap::IntegerDivisionByZero => TrapCode::IntegerDivisionByZero,
+            Trap::BadConversionToInteger => TrapCode::BadConversionToInteger,
+            Trap::StackOverflow => TrapCode::StackOverflow,
+            Trap::NullReference => TrapCode::NullReference,
+            Trap::OutOfFuel => TrapCode::OutOfFuel,
+            Trap::Interrupt => TrapCode::Interrupt,
+            Trap::HeapMisaligned => TrapCode::UnalignedAtomic,
+            Trap::CastFailure => TrapCode::CastFailure,
+            Trap::ArrayOutOfBounds => TrapCode::ArrayOutOfBounds,
+        }
+    }
+
     fn message(self) -> &'static str {
         match self {
             Trap::UnreachableCodeReached => "wasm `unreachable` instruction executed",

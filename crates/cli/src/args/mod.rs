@@ -2,11 +2,13 @@
 
 mod bombs;
 mod compile;
+mod replay;
 mod run;
 mod tools;
 
 pub(crate) use bombs::Bombs;
 pub(crate) use compile::{Compile, Validate};
+pub(crate) use replay::{Range, Replay};
 pub(crate) use run::Run;
 pub(crate) use tools::{Inspect, Wast};
 
@@ -24,6 +26,8 @@ use std::path::PathBuf;
         runwell app.wasm one two\n  \
         runwell run --dir ./data::/data app.wasm\n  \
         runwell run --invoke fib fib.wat 30\n  \
+        runwell run --real --record app.log app.wasm\n  \
+        runwell replay app.log --until-fuel 1000000 --memory 0x400+64\n  \
         runwell compile app.wasm --stats=text\n\n\
         Exit codes: the guest's own; 2 usage, 3 invalid input, 4 unsupported or over a limit,\n\
         5 linking, 70 a bug in runwell, 74 input or output, 134 trap."
@@ -37,6 +41,8 @@ pub(crate) struct Options {
 pub(crate) enum Command {
     /// Runs a program, or one function of a module
     Run(Run),
+    /// Runs a recording again, without the host, and shows the state at its end or wherever it is to stop
+    Replay(Replay),
     /// Compiles a module in full and says what it cost
     Compile(Compile),
     /// Checks whether a module is valid and can be compiled

@@ -4,7 +4,7 @@ use crate::context::StoreContextMut;
 use crate::func::Caller;
 use crate::state::refs::RefIds;
 use crate::store::{Store, StoreOpaque};
-use crate::types::{Mutability, RefType, ValType};
+use crate::types::{HeapType, Mutability, RefType, ValType};
 use blake3::Hasher;
 use std::fmt;
 use std::str::FromStr;
@@ -142,6 +142,20 @@ pub(crate) fn type_code(ty: &ValType) -> u8 {
         ValType::V128 => 4,
         ValType::Ref(ty) => 8 | reference_type(ty),
     }
+}
+
+/// The type with this number.
+pub(crate) fn type_of_code(code: u8) -> Option<ValType> {
+    let heap_type = if code & 2 != 0 { HeapType::Extern } else { HeapType::Func };
+    Some(match code {
+        0 => ValType::I32,
+        1 => ValType::I64,
+        2 => ValType::F32,
+        3 => ValType::F64,
+        4 => ValType::V128,
+        8..12 => ValType::Ref(RefType::new(code & 1 != 0, heap_type)),
+        _ => return None,
+    })
 }
 
 impl StoreOpaque {

@@ -9,4 +9,5 @@ mod pages;
 pub(crate) mod refs;
 
 pub use hash::StateHash;
-pub(crate) use pages::PageHashes;
+pub(crate) use hash::{type_code, type_of_code};
+pub(crate) use pages::{PAGE, PageHashes, page_of};

@@ -5,7 +5,7 @@ use runwell_abi::vmctx::FuncRefDef;
 
 /// What a reference refers to.
 #[derive(Copy, Clone, PartialEq, Eq, Debug, Hash)]
-pub(crate) enum RefId {
+pub enum RefId {
     /// Nothing.
     Null,
     /// A function of an instance: the instance's number in its store, the function's index.
@@ -90,6 +90,25 @@ impl RefIds {
 }
 
 impl RefId {
+    /// The bits of a reference to this in `store`; `None` when there is no such thing there. For
+    /// functions that can be referred to only: others have no record.
+    pub(crate) fn bits(self, store: &StoreOpaque) -> Option<u64> {
+        match self {
+            RefId::Null => Some(0),
+            RefId::Func { instance, func } => {
+                let state = store.instances.get(instance as usize)?;
+                let info = &state.module.inner().info;
+                let number = *info.escaped.get(func as usize)?;
+                let own = func >= info.imported_funcs() && number != runwell_wasm::ModuleInfo::NONE;
+                own.then(|| state.vmctx.escaped_func(number).as_ptr() as u64)
+            }
+            RefId::Host(number) => {
+                Some(store.host_funcs.get(number as usize)?.func_ref().as_ptr() as u64)
+            }
+            RefId::Object(number) => (number < store.externs.len() as u64).then_some(number + 1),
+        }
+    }
+
     /// As bytes: a tag, then two numbers.
     pub(crate) fn to_bytes(self) -> [u8; 9] {
         let (tag, a, b) = match self {
@@ -103,5 +122,18 @@ impl RefId {
         bytes[1..5].copy_from_slice(&u32::to_le_bytes(a));
         bytes[5..].copy_from_slice(&u32::to_le_bytes(b));
         bytes
+    }
+
+    /// What [`RefId::to_bytes`] made; `None` for anything else.
+    pub(crate) fn from_bytes(bytes: [u8; 9]) -> Option<RefId> {
+        let [tag, a0, a1, a2, a3, b0, b1, b2, b3] = bytes;
+        let (a, b) = (u32::from_le_bytes([a0, a1, a2, a3]), u32::from_le_bytes([b0, b1, b2, b3]));
+        Some(match (tag, a, b) {
+            (0, 0, 0) => RefId::Null,
+            (1, instance, func) => RefId::Func { instance, func },
+            (2, number, 0) => RefId::Host(number),
+            (3, low, high) => RefId::Object(u64::from(high) << 32 | u64::from(low)),
+            _ => return None,
+        })
     }
 }
