@@ -46,6 +46,9 @@
 //! adds it, and nothing else moves `rsp` (a function without a frame has neither). Between the two,
 //! return address and frame size let the runtime walk the stack without frame pointers. Nothing
 //! before the first instruction is done, and no instruction after the frame's release, may trap.
+//!
+//! No address of the stack is kept in a frame or in a register across a call, a helper call or a
+//! charge of fuel: the frames of a suspended call may go on on another stack.
 
 use crate::ty::Type;
 

@@ -113,3 +113,58 @@ fn in_turn(count: i32) {
 fn a_million_in_turn_leave_nothing_behind() {
     in_turn(500_000);
 }
+
+/// Calls that wait for fuel or for an answer of the host keep a few frames each, not a stack each.
+#[test]
+fn a_hundred_thousand_suspended_guests() {
+    const COUNT: i64 = 100_000;
+    const DEEP: &str = r#"(module
+        (import "host" "ask" (func $ask (param i64) (result i64)))
+        (func $deep (export "deep") (param i64 i64) (result i64)
+            (if (result i64) (i64.eqz (local.get 0))
+                (then (call $ask (local.get 1)))
+                (else (i64.add
+                    (i64.mul (local.get 0) (local.get 1))
+                    (call $deep (i64.sub (local.get 0) (i64.const 1)) (local.get 1)))))))"#;
+    let _alone = alone();
+    let engine = Engine::new(Config::new().consume_fuel(true)).unwrap();
+    let mut linker = Linker::new(&engine);
+    let ask = |_: Caller<'_, ()>, x: i64| -> Result<i64> { Err(Suspend::new(x).into()) };
+    linker.func_wrap("host", "ask", ask).unwrap();
+    let pre = linker.instantiate_pre(&Module::new(&engine, DEEP).unwrap()).unwrap();
+    let (resident_before, reserved_before) = (resident(), reserved());
+    let mut results = [Val::I64(0)];
+    let mut all = Vec::new();
+    for n in 0..COUNT {
+        let mut store = Store::new(&engine, ());
+        // Every other one gets as far as its second call only.
+        store.set_fuel(if n % 2 == 0 { 1000 } else { 20 }).unwrap();
+        let deep = pre.instantiate(&mut store).unwrap().get_func(&mut store, "deep").unwrap();
+        let call = deep.call_resumable(&mut store, &[Val::I64(4), Val::I64(n)], &mut results);
+        let ResumableCall::Suspended(call) = call.unwrap() else { panic!("{n} is finished") };
+        assert_eq!(call.needs_fuel(), n % 2 == 1);
+        all.push((n, store, call));
+    }
+    let each = (resident() - resident_before) / COUNT as usize;
+    println!("{each} bytes per suspended guest");
+    assert!(each < 24 << 10, "{each} bytes of memory per suspended guest");
+    let space = reserved().saturating_sub(reserved_before) / COUNT as usize;
+    assert!(space < 64 << 10, "{space} bytes of address space per suspended guest");
+    // They go on on any thread, in any order.
+    let rest = std::thread::spawn(move || {
+        let mut results = [Val::I64(0)];
+        for (n, mut store, mut call) in all.into_iter().rev() {
+            if call.needs_fuel() {
+                store.set_fuel(1000).unwrap();
+                let next = call.resume(&mut store, &mut results).unwrap();
+                let ResumableCall::Suspended(next) = next else { panic!("{n} has not asked") };
+                call = next;
+            }
+            assert_eq!(call.request::<i64>(), Some(&n));
+            let end = call.answer(&mut store, &[Val::I64(n + 7)], &mut results).unwrap();
+            assert!(matches!(end, ResumableCall::Finished));
+            assert_eq!(results[0].unwrap_i64(), 10 * n + n + 7);
+        }
+    });
+    rest.join().unwrap();
+}

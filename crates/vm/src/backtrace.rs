@@ -84,7 +84,8 @@ impl Walk<'_> {
     /// The activations of the runtime from `self.activation` on are live and their frames intact.
     unsafe fn activations(&mut self, mut at: u64) {
         while !self.activation.is_null() {
-            if !(self.runtime.stack().contains(at) && at.is_multiple_of(8)) {
+            let on_stack = self.runtime.stack().is_some_and(|stack| stack.contains(at));
+            if !(on_stack && at.is_multiple_of(8)) {
                 return;
             }
             // SAFETY: `at` is on the accessible part of the store's guest stack.

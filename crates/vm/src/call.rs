@@ -11,6 +11,7 @@
 
 use crate::backtrace::{self, Backtrace};
 use crate::runtime::{Fault, Runtime};
+use crate::stack::GuestStack;
 use crate::sys::{self, STATUS_FAULT, STATUS_FUEL, STATUS_LIBCALL, STATUS_PENDING};
 use crate::thread::Thread;
 use crate::{Error, registry};
@@ -50,15 +51,17 @@ pub enum Reason {
     Host,
 }
 
-/// A call that was left and can go on. Its frames are on the guest's stack.
+/// A call that was left and can go on. Its frames are on the guest's stack, or parked elsewhere until a
+/// stack is needed; so addresses are distances from the stack's top.
 #[derive(Copy, Clone, Debug)]
 pub(crate) struct Suspended {
     reason: Reason,
     /// Fuel that was charged ahead and given back.
     rest: u64,
+    guest_sp: u64,
     exit_sp: u64,
-    vmctx: u64,
     stack_limit: u64,
+    vmctx: u64,
 }
 
 impl fmt::Debug for Cause {
@@ -186,6 +189,11 @@ impl Runtime {
         if self.suspended.get().is_some() {
             return Err(self.exit_before(Cause::Error(Box::new(Error::Suspended))));
         }
+        if self.head.guest_sp.get() == 0
+            && let Err(error) = self.take_stack()
+        {
+            return Err(self.exit_before(Cause::Error(Box::new(error))));
+        }
         let runtime = std::ptr::from_ref(self).cast::<u8>();
         // SAFETY: the contract; the guest stack pointer is aligned wherever guest code stopped, and was
         // checked to have room.
@@ -220,9 +228,19 @@ impl Runtime {
             let backtrace = Backtrace::default();
             return Err(Box::new(Exit { cause: Cause::Suspended(Reason::Fuel), backtrace }));
         };
+        let top = match self.take_stack() {
+            Ok(stack) => {
+                if let Some(frames) = self.parked.take() {
+                    stack.put_frames(&frames);
+                }
+                stack.top()
+            }
+            Err(error) => return Err(self.exit_before(Cause::Error(Box::new(error)))),
+        };
         self.suspended.set(None);
         self.head.fuel.set(fuel);
-        self.head.exit_sp.set(suspended.exit_sp);
+        self.head.guest_sp.set(top - suspended.guest_sp);
+        self.head.exit_sp.set(top - suspended.exit_sp);
         self.head.vmctx.set(suspended.vmctx);
         if suspended.reason == Reason::Host {
             let file = self.head.guest_sp.get() as *mut RegFile;
@@ -236,21 +254,32 @@ impl Runtime {
             }
         }
         let runtime = std::ptr::from_ref(self).cast::<u8>();
-        let top = self.stack().top();
-        // SAFETY: the suspended frames are where they were: nothing of the store has run since.
-        self.activate_at(top, true, || unsafe {
-            self.head.stack_limit.set(suspended.stack_limit);
-            match suspended.reason {
-                Reason::Fuel => sys::resume_from_fuel(regs, runtime),
-                Reason::Host => sys::resume_from_host(regs, runtime),
+        let mut begun = false;
+        let result = self.activate_at(top, true, || {
+            begun = true;
+            self.head.stack_limit.set(top - suspended.stack_limit);
+            // SAFETY: the suspended frames are where they were, or on another stack as they were: nothing
+            // of the store has run since, and no frame has an address of the stack in it.
+            unsafe {
+                match suspended.reason {
+                    Reason::Fuel => sys::resume_from_fuel(regs, runtime),
+                    Reason::Host => sys::resume_from_host(regs, runtime),
+                }
             }
-        })
+        });
+        if !begun {
+            // The thread is not fit for guests, or has too little stack: another one may be.
+            self.head.fuel.set(fuel + suspended.rest);
+            self.suspended.set(Some(suspended));
+        }
+        result
     }
 
     /// Gives up the suspended call, if there is one.
     pub fn drop_suspended(&self) {
         if self.suspended.take().is_some() {
-            self.head.guest_sp.set(self.stack().top());
+            self.parked.set(None);
+            self.head.guest_sp.set(self.stack().map_or(0, GuestStack::top));
         }
     }
 
@@ -385,7 +414,7 @@ impl Runtime {
     /// Gives back the fuel that is charged ahead where guest code has called out; says how much.
     fn give_back(&self) -> u64 {
         let at = self.head.exit_sp.get();
-        if !self.stack().contains(at) {
+        if !self.stack().is_some_and(|stack| stack.contains(at)) {
             return 0;
         }
         // SAFETY: guest code has called out from there, and its frames are intact: the return address
@@ -398,16 +427,23 @@ impl Runtime {
     /// Leaves the guest's frames where they are.
     fn suspend(&self, thread: &Thread, activation: &Activation, reason: Reason) -> Box<Exit> {
         let backtrace = self.backtrace();
+        let rest = self.give_back();
+        let stack = self.stack().expect("the stack of the suspended call");
+        let top = stack.top();
         let suspended = Suspended {
             reason,
-            rest: self.give_back(),
-            exit_sp: self.head.exit_sp.get(),
+            rest,
+            guest_sp: top - self.head.guest_sp.get(),
+            exit_sp: top - self.head.exit_sp.get(),
+            stack_limit: top - self.head.stack_limit.get(),
             vmctx: self.head.vmctx.get(),
-            stack_limit: self.head.stack_limit.get(),
         };
-        let guest_sp = self.head.guest_sp.get();
+        let frames = stack.frames_from(self.head.guest_sp.get());
         self.leave(thread, activation);
-        self.head.guest_sp.set(guest_sp);
+        if frames.is_some() {
+            self.parked.set(frames);
+            self.leave_stack();
+        }
         self.suspended.set(Some(suspended));
         Box::new(Exit { cause: Cause::Suspended(reason), backtrace })
     }

@@ -1,7 +1,7 @@
 //! The helpers of generated code, see [`runwell_abi::libcall`].
 //!
 //! Each finds the instance through its context and does one operation of the specification, whole
-//! or not at all. What ends the guest's call instead of returning is a status in the second result
+//! or not at all, unless it is interrupted: long ones are done in slices, and ask in between. What ends the guest's call instead of returning is a status in the second result
 //! register, which the stub takes to the entry stub's exit.
 
 use crate::call::{Payload, Pending};
@@ -62,10 +62,39 @@ fn done(vmctx: *mut u8, result: Result<(), TrapCode>) -> LibRet {
     let stop = unsafe { runtime(vmctx) }.is_to_stop();
     match result.and(if stop { Err(TrapCode::Interrupt) } else { Ok(()) }) {
         Ok(()) => LibRet { value: 0, status: 0 },
-        Err(code) => {
-            LibRet { value: 0, status: u64::from(sys::STATUS_LIBCALL) + u64::from(code as u8) }
+        Err(code) => leave(code),
+    }
+}
+
+/// Bytes that a bulk operation works on before it asks whether it is to stop: about a millisecond, when
+/// all pages are fresh.
+const SLICE_BYTES: u64 = 1 << 20;
+
+/// Does a bulk operation on `len` items of `size` bytes, whose bounds have been checked, slice by slice:
+/// `act` is given the first item of each and their number. Backwards the slices come in reverse order.
+fn sliced(
+    vmctx: *mut u8,
+    (len, size): (u64, u64),
+    backwards: bool,
+    mut act: impl FnMut(u64, u64) -> Result<(), TrapCode>,
+) -> LibRet {
+    let slice = SLICE_BYTES / size;
+    let mut left = len;
+    while left > slice {
+        let start = if backwards { left - slice } else { len - left };
+        left -= slice;
+        let result = act(start, slice);
+        // SAFETY: the contract of all helpers.
+        if result.is_err() || unsafe { runtime(vmctx) }.is_to_stop() {
+            return leave(result.err().unwrap_or(TrapCode::Interrupt));
         }
     }
+    done(vmctx, act(if backwards { 0 } else { len - left }, left))
+}
+
+/// The end of guest code by a trap.
+fn leave(code: TrapCode) -> LibRet {
+    LibRet { value: 0, status: u64::from(sys::STATUS_LIBCALL) + u64::from(code as u8) }
 }
 
 /// Ends `grow`, which may have run code of the host.
@@ -128,7 +157,10 @@ unsafe extern "C" fn memory_fill(
 ) -> LibRet {
     // SAFETY: the contract of all helpers.
     let memory = unsafe { instance(vmctx).memory(memory as usize) };
-    done(vmctx, memory.fill(at, value as u8, len))
+    if let Err(code) = memory.check(at, len) {
+        return leave(code);
+    }
+    sliced(vmctx, (len, 1), false, |start, len| memory.fill(at + start, value as u8, len))
 }
 
 unsafe extern "C" fn memory_copy(
@@ -142,7 +174,12 @@ unsafe extern "C" fn memory_copy(
     let (to, src) = pair(memories);
     // SAFETY: the contract of all helpers.
     let (to, src) = unsafe { (instance(vmctx).memory(to), instance(vmctx).memory(src)) };
-    done(vmctx, to.copy_from(at, src, from, len))
+    if let Err(code) = src.check(from, len).and_then(|()| to.check(at, len)) {
+        return leave(code);
+    }
+    sliced(vmctx, (len, 1), at > from, |start, len| {
+        to.copy_from(at + start, src, from + start, len)
+    })
 }
 
 unsafe extern "C" fn memory_init(
@@ -197,7 +234,10 @@ unsafe extern "C" fn table_fill(
 ) -> LibRet {
     // SAFETY: the contract of all helpers.
     let table = unsafe { instance(vmctx).table(table as usize) };
-    done(vmctx, table.fill(at, value, len))
+    if let Err(code) = table.check(at, len) {
+        return leave(code);
+    }
+    sliced(vmctx, (len, 8), false, |start, len| table.fill(at + start, value, len))
 }
 
 unsafe extern "C" fn table_copy(
@@ -211,7 +251,12 @@ unsafe extern "C" fn table_copy(
     let (to, src) = pair(tables);
     // SAFETY: the contract of all helpers.
     let (to, src) = unsafe { (instance(vmctx).table(to), instance(vmctx).table(src)) };
-    done(vmctx, to.copy_from(at, src, from, len))
+    if let Err(code) = src.check(from, len).and_then(|()| to.check(at, len)) {
+        return leave(code);
+    }
+    sliced(vmctx, (len, 8), at > from, |start, len| {
+        to.copy_from(at + start, src, from + start, len)
+    })
 }
 
 unsafe extern "C" fn table_init(

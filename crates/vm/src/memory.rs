@@ -162,6 +162,14 @@ impl Memory {
         }
     }
 
+    /// Whether `len` bytes at `at` are inside.
+    ///
+    /// # Errors
+    /// `MemoryOutOfBounds` if not.
+    pub fn check(&self, at: u64, len: u64) -> Result<(), TrapCode> {
+        self.range(at, len).map(|_| ())
+    }
+
     /// Copies `into.len()` bytes out of the memory.
     ///
     /// # Errors

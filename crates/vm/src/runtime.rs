@@ -141,7 +141,10 @@ pub struct Runtime {
     /// Shared with those who may stop the guest, if there are any.
     pub(crate) interrupt: OnceCell<Arc<Interrupt>>,
     limiter: Cell<Limiter>,
-    stack: GuestStack,
+    /// The frames of the suspended call, if it has given its stack back.
+    pub(crate) parked: Cell<Option<Box<[u8]>>>,
+    /// Taken when it is needed first, and again after a suspended call has given it back.
+    stack: UnsafeCell<Option<GuestStack>>,
     config: RuntimeConfig,
 }
 
@@ -162,22 +165,22 @@ const _: () = {
 };
 
 impl Runtime {
-    /// A store's record, with a guest stack of its own.
+    /// A store's record. It takes a guest stack of its own when it calls guest code first.
     ///
     /// # Errors
     /// When the system gives no memory or does not let the fault handlers be installed.
     pub fn new(config: RuntimeConfig) -> Result<Owned<Runtime>, Error> {
         crate::init()?;
-        let stack = GuestStack::new(config.stack_bytes)?;
+        GuestStack::check(config.stack_bytes)?;
         let head = Head {
-            guest_sp: Cell::new(stack.top()),
+            guest_sp: Cell::new(0),
             host_sp: Cell::new(0),
             libcalls: libcalls::table().as_ptr(),
             vmctx: Cell::new(0),
             exit_sp: Cell::new(0),
             host_mxcsr: Cell::new(0),
             fuel: Cell::new(0),
-            stack_limit: Cell::new(stack.limit()),
+            stack_limit: Cell::new(0),
         };
         let fault = Fault { code: TrapCode::Unreachable, pc: 0, sp: 0, address: None, fuel: 0 };
         let mut record = Box::<Runtime>::new_uninit();
@@ -193,7 +196,8 @@ impl Runtime {
             (&raw mut (*at).suspended).write(Cell::new(None));
             (&raw mut (*at).interrupt).write(OnceCell::new());
             (&raw mut (*at).limiter).write(Cell::new(Limiter::Nobody));
-            (&raw mut (*at).stack).write(stack);
+            (&raw mut (*at).parked).write(Cell::new(None));
+            (&raw mut (*at).stack).write(UnsafeCell::new(None));
             (&raw mut (*at).config).write(config);
             record.assume_init()
         };
@@ -208,6 +212,7 @@ impl Runtime {
                 suspended: _,
                 interrupt: _,
                 limiter: _,
+                parked: _,
                 stack: _,
                 config: _,
             } = record;
@@ -220,11 +225,39 @@ impl Runtime {
         &self.config
     }
 
-    pub(crate) fn stack(&self) -> &GuestStack {
-        &self.stack
+    /// The stack, if there is one now.
+    pub(crate) fn stack(&self) -> Option<&GuestStack> {
+        // SAFETY: it is changed by `take_stack` and `leave_stack` only, which nobody calls who has a
+        // reference.
+        unsafe { (*self.stack.get()).as_ref() }
     }
 
-    /// The lowest address the stack pointer may take in guest code, now.
+    /// Sees to it that there is a stack.
+    ///
+    /// # Errors
+    /// When the system gives no memory.
+    #[cold]
+    pub(crate) fn take_stack(&self) -> Result<&GuestStack, Error> {
+        if self.stack().is_none() {
+            let stack = GuestStack::new(self.config.stack_bytes)?;
+            self.head.guest_sp.set(stack.top());
+            self.head.stack_limit.set(stack.limit());
+            // SAFETY: the store belongs to one thread, and there was nothing that anybody could refer to.
+            unsafe { *self.stack.get() = Some(stack) };
+        }
+        Ok(self.stack().expect("a stack"))
+    }
+
+    /// Gives the stack back. Nothing may be active on it.
+    pub(crate) fn leave_stack(&self) {
+        self.head.guest_sp.set(0);
+        self.head.stack_limit.set(0);
+        // SAFETY: the store belongs to one thread, which has no reference now: whoever gets one uses it
+        // at once.
+        unsafe { *self.stack.get() = None };
+    }
+
+    /// The lowest address the stack pointer may take in guest code, now; 0 before the first call.
     pub fn stack_limit(&self) -> u64 {
         self.head.stack_limit.get()
     }

@@ -19,6 +19,10 @@ use std::sync::{Mutex, PoisonError};
 
 /// What frames may count, in bytes, when nothing else is said.
 pub const DEFAULT_STACK_BYTES: usize = 1 << 20;
+/// The most that frames may count.
+const MAX_DEPTH_BYTES: usize = 1 << 40;
+/// A suspended call with at most this many bytes of frames takes them with it and gives its stack back.
+const PARKED_BYTES: u64 = 64 << 10;
 /// Inaccessible bytes below a stack.
 const GUARD_BYTES: usize = 256 << 10;
 /// Bytes below the limit.
@@ -56,10 +60,7 @@ impl GuestStack {
     /// # Errors
     /// When the system gives no memory.
     pub fn new(depth: usize) -> Result<GuestStack, Error> {
-        let what = "bytes of a guest stack";
-        if depth > 1 << 40 {
-            return Err(Error::Limit { what, wanted: depth as u64, limit: 1 << 40 });
-        }
+        GuestStack::check(depth)?;
         let depth = depth.max(1).next_multiple_of(OS_PAGE_BYTES);
         let len = GUARD_BYTES + ROOM_BYTES + depth * STACK_RATIO as usize;
         let pooled = {
@@ -77,6 +78,39 @@ impl GuestStack {
         };
         let base = map.map.base().as_ptr() as u64;
         Ok(GuestStack { map: Some(map), base, len: len as u64, depth: depth as u64 })
+    }
+
+    /// Whether there can be such a stack.
+    ///
+    /// # Errors
+    /// When it would be larger than anybody needs.
+    pub(crate) fn check(depth: usize) -> Result<(), Error> {
+        let what = "bytes of a guest stack";
+        if depth > MAX_DEPTH_BYTES {
+            return Err(Error::Limit { what, wanted: depth as u64, limit: MAX_DEPTH_BYTES as u64 });
+        }
+        Ok(())
+    }
+
+    /// A copy of the bytes from `at` on, if it is on the stack and they are not too many.
+    pub(crate) fn frames_from(&self, at: u64) -> Option<Box<[u8]>> {
+        let bytes = self.top().checked_sub(at).filter(|&bytes| bytes <= PARKED_BYTES)?;
+        if !self.contains(at) {
+            return None;
+        }
+        // SAFETY: this part of the mapping is readable, and nobody else knows the stack.
+        Some(unsafe { std::slice::from_raw_parts(at as *const u8, bytes as usize) }.into())
+    }
+
+    /// Puts frames at the top of a stack on which nothing is active.
+    ///
+    /// # Panics
+    /// When they do not fit.
+    pub(crate) fn put_frames(&self, frames: &[u8]) {
+        let at = self.top() - frames.len() as u64;
+        assert!(self.contains(at) || frames.is_empty(), "frames of a stack as large");
+        // SAFETY: this part of the mapping is writable, and nobody else knows the stack.
+        unsafe { std::ptr::copy_nonoverlapping(frames.as_ptr(), at as *mut u8, frames.len()) };
     }
 
     /// The address after the highest byte, a multiple of 16.

@@ -212,7 +212,11 @@ impl Table {
         }
     }
 
-    fn check(&self, at: u64, len: u64) -> Result<(), TrapCode> {
+    /// Whether `len` elements at `at` are inside.
+    ///
+    /// # Errors
+    /// `TableOutOfBounds` if not.
+    pub fn check(&self, at: u64, len: u64) -> Result<(), TrapCode> {
         match at.checked_add(len) {
             Some(end) if end <= self.len() => Ok(()),
             _ => Err(TrapCode::TableOutOfBounds),

@@ -130,7 +130,8 @@ fn guest_fault(signal: c_int, info: &siginfo_t, context: &mut ucontext_t) -> boo
         let is_access = signal == libc::SIGSEGV || signal == libc::SIGBUS;
         // SAFETY: these signals carry an address.
         let address = is_access.then(|| unsafe { info.si_addr() } as u64);
-        let trap = if address.is_some_and(|address| runtime.stack().guard_contains(address)) {
+        let guard = runtime.stack().zip(address);
+        let trap = if guard.is_some_and(|(stack, address)| stack.guard_contains(address)) {
             TrapCode::StackOverflow
         } else {
             match code.meta().trap_at(code.offset_of(pc)) {

@@ -248,6 +248,8 @@ global_asm!(
     "mov rbp, rsp",
     "sub rsp, 16 * 16 + 16",
     "and rsp, -16",
+    // Nothing on a guest's stack points to it: a suspended guest may go on on another one.
+    "sub rbp, rsp",
     "mov qword ptr [rsp + 16 * 16], rbp",
     "movaps xmmword ptr [rsp], xmm0",
     "movaps xmmword ptr [rsp + 16], xmm1",
@@ -291,7 +293,7 @@ global_asm!(
     "movaps xmm13, xmmword ptr [rsp + 208]",
     "movaps xmm14, xmmword ptr [rsp + 224]",
     "movaps xmm15, xmmword ptr [rsp + 240]",
-    "mov rsp, qword ptr [rsp + 16 * 16]",
+    "add rsp, qword ptr [rsp + 16 * 16]",
     "pop r15",
     "pop r14",
     "pop r12",
