@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! [rsp + bytes]      return address
+//!                    homes of operands
 //!                    context of the instance, if calls may lose it
 //!                    callee-saved registers
 //!                    variables outside of SSA
@@ -21,6 +22,9 @@ use crate::vcode::PReg;
 use runwell_abi::Type;
 use runwell_abi::memory::{STACK_RATIO, STACK_RED_ZONE_BYTES};
 
+/// Bytes of a home: as many as of a cell of the transfer buffer.
+const HOME_BYTES: u64 = 16;
+
 /// Larger frames are refused. Displacements have 31 bits.
 const MAX_BYTES: u64 = 1 << 28;
 
@@ -33,6 +37,8 @@ pub(crate) struct Frame {
     pub(crate) spills: Vec<u32>,
     /// Offset of each variable.
     pub(crate) slots: Vec<u32>,
+    /// Offset of the first home. The others follow, 16 bytes each.
+    pub(crate) homes: u32,
     /// First byte of the variables and the byte after the last.
     pub(crate) slot_range: (u32, u32),
     /// Callee-saved registers in use, with the offset each is saved at.
@@ -46,6 +52,19 @@ pub(crate) struct Frame {
 }
 
 impl Frame {
+    /// Offset of variable `number`. The homes are numbered on from the last variable.
+    pub(crate) fn slot(&self, number: u32) -> u32 {
+        match self.slots.get(number as usize) {
+            Some(&offset) => offset,
+            None => self.homes + HOME_BYTES as u32 * (number - self.slots.len() as u32),
+        }
+    }
+
+    /// Offset of home `number`.
+    pub(crate) fn home(&self, number: u32) -> u32 {
+        self.homes + HOME_BYTES as u32 * number
+    }
+
     /// Lays out the frame.
     pub(crate) fn lay_out(&mut self, input: &EmitInput<'_>) -> Result<(), crate::Error> {
         // Bytes taken so far; everything is as aligned as it is large.
@@ -69,7 +88,13 @@ impl Frame {
             self.saved.push((reg, take(8)));
         }
         self.context = input.facts.switches.then(|| take(8));
-        let needed = at;
+        // Last, so that the others keep their short displacements.
+        let homes = HOME_BYTES * u64::from(input.func.homes);
+        if homes != 0 {
+            at = at.next_multiple_of(HOME_BYTES);
+        }
+        self.homes = at as u32;
+        let needed = at + homes;
         if needed > MAX_BYTES {
             return Err(crate::Error::Limit(format!("a frame of {needed} bytes")));
         }

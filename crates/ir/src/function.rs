@@ -3,6 +3,7 @@
 use crate::entity::{Block, EdgeRef, LoopId, SigRef, Slot, Value};
 use crate::op::{Op, ResultType, Shape};
 use runwell_abi::Type;
+use runwell_abi::call::{NARROW_PARAMS, NARROW_RESULTS};
 use std::sync::Arc;
 
 /// One instruction, 16 bytes. What the fields mean is in the op table ([`crate::op`]).
@@ -86,6 +87,18 @@ pub struct Signature {
     pub results: Box<[Type]>,
 }
 
+impl Signature {
+    /// True if its arguments travel in the transfer buffer, all of them.
+    pub fn wide_params(&self) -> bool {
+        self.params.len() > NARROW_PARAMS
+    }
+
+    /// True if its results travel in the transfer buffer, all of them.
+    pub fn wide_results(&self) -> bool {
+        self.results.len() > NARROW_RESULTS
+    }
+}
+
 /// A run of instructions with parameters in front and a terminator at the end.
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
 pub struct BlockData {
@@ -120,8 +133,13 @@ pub struct LoopData {
 
 /// A function in SSA form.
 ///
-/// Block 0 is the entry; its parameters are the function's, as many of the first ones as are in
-/// use. Blocks are stored in order.
+/// Block 0 is the entry; its parameters are those of the function's that are in use. Blocks are stored
+/// in order.
+///
+/// Arguments and results of wide signatures ([`Signature::wide_params`], [`Signature::wide_results`])
+/// travel in the transfer buffer. A call or return may name each of the values it puts there, or none
+/// of them: then a [`Op::HomePass`] before it has put them all there. Wide results of a call are never
+/// values: a [`Op::HomeTake`] behind the call fetches them.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Function {
     /// Index in the module's function index space.
@@ -147,6 +165,9 @@ pub struct Function {
     pub loops: Vec<LoopData>,
     /// Types of the frame slots.
     pub slots: Vec<Type>,
+    /// Number of homes: untyped cells in the frame, 16 bytes each and in a row, where operands wait
+    /// that are moved many at a time.
+    pub homes: u32,
     /// With metering: by Wasm byte offset, ascending, the fuel that is charged ahead where the operator
     /// there stops. What has no entry has nothing charged ahead.
     pub rests: Vec<(u32, u64)>,
@@ -165,6 +186,7 @@ impl Function {
         self.blocks.clear();
         self.loops.clear();
         self.slots.clear();
+        self.homes = 0;
         self.rests.clear();
     }
 

@@ -113,7 +113,7 @@ macro_rules! ops {
 ops! {
     /// A removed instruction.
     Nop "nop" Nullary None Pinned;
-    /// A parameter of the block it is in.
+    /// A parameter of the block it is in; of the entry, parameter `c` of the function.
     Param "param" Nullary Ty Pinned;
     /// Result `aux` (1 or more) of call `a`; directly after it, in order.
     CallResult "result" CallResult Ty Pinned;
@@ -301,6 +301,19 @@ ops! {
     SlotLoad "slot_load" Nullary Ty Read;
     /// Sets frame slot `c` to `a`, a `ty`.
     SlotStore "slot_store" Unary None Write;
+
+    /// Content of home `c`, the cell of the operand at that height of the stack.
+    HomeLoad "home_load" Nullary Ty Read;
+    /// Sets home `c` to `a`, a `ty`.
+    HomeStore "home_store" Unary None Write;
+    /// Copies `aux` homes from `c` on to those from `a` on, which is below.
+    HomeMove "home_move" Nullary None Write;
+    /// Copies `aux` homes from `c` on to the transfer buffer; directly before the call or return that
+    /// takes them from there.
+    HomePass "home_pass" Nullary None Write;
+    /// Copies the transfer buffer to `aux` homes from `c` on; directly after the call that left its
+    /// results there.
+    HomeTake "home_take" Nullary None Write;
 
     /// Traps with code `aux` if `a`, an `I32`, is non-zero.
     TrapIf "trap_if" Unary None Write;

@@ -4,6 +4,7 @@
 //! func 3 sig0 (i32, i32) -> (i32) {
 //!   sig2: (i32) -> ()
 //!   slot s0: i64
+//!   homes 12
 //!   loop l0: b1..b3 depth 1 call store
 //! b0:
 //!   v0: i32 = param
@@ -19,7 +20,8 @@
 //!
 //! A value's number is the place of its instruction, counting those that make none. Constants stand
 //! where they are used, with their type: finite floats in decimal that rounds back to the same bits,
-//! others as bits. Of the module's signatures those are listed that calls name. `@` is the Wasm byte
+//! others as bits. A parameter of the entry is the function's of its own number, or of the one that
+//! stands behind it. Of the module's signatures those are listed that calls name. `@` is the Wasm byte
 //! offset, written where it changes. The order of operand lists in the pool, the numbers of constants
 //! and fields that an operation does not use are no part of the form. The text depends on the
 //! function alone.
@@ -93,6 +95,9 @@ fn write_function(func: &Function, offsets: bool, out: &mut String) -> fmt::Resu
     }
     for (i, ty) in func.slots.iter().enumerate() {
         writeln!(out, "  slot s{i}: {ty}")?;
+    }
+    if func.homes > 0 {
+        writeln!(out, "  homes {}", func.homes)?;
     }
     for (i, data) in func.loops.iter().enumerate() {
         write!(out, "  loop l{i}: {}..{}", data.header, data.end)?;
@@ -204,6 +209,12 @@ impl Display for InstText<'_> {
                 Op::GlobalGet => write!(f, " g{}", inst.c),
                 Op::RefFunc => write!(f, " f{}", inst.c),
                 Op::SlotLoad => write!(f, " s{}", inst.c),
+                Op::Param if inst.c != self.at as u32 && self.in_entry() => {
+                    write!(f, " {}", inst.c)
+                }
+                Op::HomeLoad => write!(f, " h{}", inst.c),
+                Op::HomeMove => write!(f, " h{}, h{}, {}", inst.a, inst.c, inst.aux),
+                Op::HomePass | Op::HomeTake => write!(f, " h{}, {}", inst.c, inst.aux),
                 Op::MemSize => write!(f, " m{}", inst.aux),
                 Op::TableSize => write!(f, " t{}", inst.aux),
                 Op::Fuel | Op::FuelBack => write!(f, " {}", inst.c),
@@ -214,6 +225,7 @@ impl Display for InstText<'_> {
                 match inst.op {
                     Op::GlobalSet => write!(f, " g{},", inst.c)?,
                     Op::SlotStore => write!(f, " s{},", inst.c)?,
+                    Op::HomeStore => write!(f, " h{},", inst.c)?,
                     Op::TableGet => write!(f, " t{},", inst.aux)?,
                     Op::TrapIf => write!(f, " {},", TrapText(inst.aux))?,
                     Op::FuelFor => write!(f, " {},", inst.c)?,
@@ -274,6 +286,10 @@ impl Display for InstText<'_> {
 }
 
 impl InstText<'_> {
+    fn in_entry(&self) -> bool {
+        self.func.blocks.first().is_some_and(|entry| self.at < entry.end as usize)
+    }
+
     fn table(&self, f: &mut fmt::Formatter<'_>, inst: &Inst) -> fmt::Result {
         let func = self.func;
         write!(f, " {}", Use(func, inst.va()))?;

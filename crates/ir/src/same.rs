@@ -13,6 +13,7 @@ pub fn difference(a: &Function, b: &Function) -> Option<String> {
         ("signatures", a.sig == b.sig && a.signature() == b.signature()),
         ("depths", a.depth_bytes == b.depth_bytes),
         ("slots", a.slots == b.slots),
+        ("homes", a.homes == b.homes),
         ("loops", a.loops == b.loops),
         ("blocks", a.blocks == b.blocks),
         ("numbers of instructions", a.insts.len() == b.insts.len()),
@@ -51,7 +52,10 @@ fn same_inst(a: &Function, x: &Inst, b: &Function, y: &Inst) -> bool {
         v.len() == w.len() && v.iter().zip(w).all(|(&v, &w)| value(Value(v), Value(w)))
     };
     match x.op.info().shape {
-        Shape::Nullary => x.op == Op::Nop || (x.aux == y.aux && x.c == y.c),
+        Shape::Nullary => {
+            let to = x.op != Op::HomeMove || x.a == y.a;
+            x.op == Op::Nop || (x.aux == y.aux && x.c == y.c && to)
+        }
         // Of these the unused fields are few, and zero.
         Shape::Unary => (x.ty, x.aux, x.b, x.c) == (y.ty, y.aux, y.b, y.c) && value(x.va(), y.va()),
         Shape::Binary | Shape::Load | Shape::Store => {

@@ -1,7 +1,7 @@
 //! Checks a function's invariants.
 //!
 //! 1. Operand lists and edges lie inside of the pool.
-//! 2. Block 0 exists, has parameters of the function (the first ones, in order) and no predecessors.
+//! 2. Block 0 exists, has parameters of the function, each at most once, and no predecessors.
 //! 3. Blocks are contiguous and in order; parameters (or the copies that replaced them) come first,
 //!    the one terminator last.
 //! 4. A loop is a range of blocks inside of its parent's, comes after it and is one deeper; its
@@ -15,9 +15,11 @@
 //!    type its place wants, and its definition dominates the use: in the same block before it, or in
 //!    a block on the path of immediate dominators.
 //! 9. No operand names a `copy` or a removed instruction.
-//! 10. Operations have types they are made for; slots, trap codes and helpers exist.
-//! 11. Results of a call directly follow it, in order.
-//! 12. Calls and returns fit their signatures.
+//! 10. Operations have types they are made for; slots, homes, trap codes and helpers exist.
+//! 11. Results of a call directly follow it, in order; wide ones are taken from the transfer buffer
+//!     there, all together.
+//! 12. Calls and returns fit their signatures. Those that name no values where wide ones are wanted
+//!     directly follow what puts as many into the transfer buffer.
 //!
 //! Nothing that breaks them makes the verifier panic.
 //!
@@ -118,8 +120,15 @@ fn blocks(func: &Function) -> Result<(), String> {
     if next as usize != func.insts.len() || func.src.len() != func.insts.len() {
         return Err("instructions outside of blocks".to_string());
     }
-    for (inst, ty) in func.insts[..entry.params as usize].iter().zip(&sig.params) {
-        if inst.ty != *ty {
+    let mut taken = vec![false; sig.params.len()];
+    for inst in &func.insts[..entry.params as usize] {
+        let Some(taken) = taken.get_mut(inst.c as usize) else {
+            return Err(format!("the function has no parameter {}", inst.c));
+        };
+        if std::mem::replace(taken, true) {
+            return Err(format!("parameter {} is made twice", inst.c));
+        }
+        if inst.ty != sig.params[inst.c as usize] {
             return Err("an entry parameter is of another type than the function's".to_string());
         }
     }

@@ -106,11 +106,22 @@ impl Builder {
     }
 
     /// Adds a parameter to the block that has just started.
+    ///
+    /// One of the entry is the function's of the same number.
     pub fn param(&mut self, ty: Type) -> Value {
+        let number = match &*self.func.blocks {
+            [entry] => entry.params,
+            _ => 0,
+        };
+        self.argument(ty, number)
+    }
+
+    /// Adds parameter `number` of the function to the entry, which has just started.
+    pub fn argument(&mut self, ty: Type, number: u32) -> Value {
         if let Some(block) = self.func.blocks.last_mut() {
             block.params += 1;
         }
-        self.push(Inst::new(Op::Param, ty, 0, 0, 0, 0))
+        self.push(Inst::new(Op::Param, ty, 0, 0, 0, number))
     }
 
     /// Ends the block.
@@ -365,6 +376,34 @@ impl Builder {
         self.write(Region::Slots, write, Some((read, value)));
     }
 
+    /// The content of a home. Whoever asks twice gets two loads.
+    pub fn home_load(&mut self, ty: Type, home: u32) -> Value {
+        self.push(Inst::new(Op::HomeLoad, ty, 0, 0, 0, home))
+    }
+
+    /// Sets a home.
+    pub fn home_store(&mut self, home: u32, value: Value) {
+        let value = self.resolve(value);
+        let ty = self.func.value_type(value);
+        self.push(Inst::new(Op::HomeStore, ty, 0, value.0, 0, home));
+    }
+
+    /// Copies `count` homes from `from` on down to those from `to` on.
+    pub fn home_move(&mut self, to: u32, from: u32, count: usize) {
+        self.push(Inst::new(Op::HomeMove, Type::I32, count as u16, to, 0, from));
+    }
+
+    /// Copies `count` homes to the transfer buffer. The call or return that takes them comes next.
+    pub fn home_pass(&mut self, from: u32, count: usize) {
+        self.push(Inst::new(Op::HomePass, Type::I32, count as u16, 0, 0, from));
+    }
+
+    /// Copies the transfer buffer to `count` homes. The call that has left its results there comes
+    /// before.
+    pub fn home_take(&mut self, to: u32, count: usize) {
+        self.push(Inst::new(Op::HomeTake, Type::I32, count as u16, 0, 0, to));
+    }
+
     /// Traps if `cond` is non-zero; nothing if it is known to be zero.
     pub fn trap_if(&mut self, code: TrapCode, cond: Value) {
         let cond = self.resolve(cond);
@@ -391,7 +430,9 @@ impl Builder {
         self.push(Inst::new(Op::FuelFor, Type::I64, 0, len.0, 0, shift));
     }
 
-    /// A call, whose results are appended to `results`. `table` matters to `call_indirect` only.
+    /// A call, whose results are appended to `results`, unless they are wide: then
+    /// [`Builder::home_take`] has to come next. `args` may leave out wide arguments, which
+    /// [`Builder::home_pass`] has passed. `table` matters to `call_indirect` only.
     pub fn call(
         &mut self,
         op: Op,
@@ -405,7 +446,8 @@ impl Builder {
         self.resolve_list(start as usize + 1);
         self.work.charge(Pass::Translate, args.len());
         let sigs = self.func.sigs.clone();
-        let types = &sigs[sig.index()].results;
+        let sig = &sigs[sig.index()];
+        let types = if sig.wide_results() { &[] } else { &*sig.results };
         let has_result = if types.is_empty() { 0 } else { CALL_HAS_RESULT };
         let ty = types.first().copied().unwrap_or(Type::I32);
         let call = self.push(Inst::new(op, ty, table | has_result, start, len, callee));

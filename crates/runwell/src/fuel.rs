@@ -367,7 +367,7 @@ impl SuspendedCall {
         let outcome = unsafe {
             runtime.as_ref().resume(&mut regs, |regs| {
                 let Some(wanted) = &wanted else { return };
-                let mut to = Transfer::results(regs, cells);
+                let mut to = Transfer::results(regs, cells, wanted.results().len());
                 for (bits, ty) in bits.into_iter().zip(wanted.results()) {
                     to.put(ty.machine(), bits);
                 }

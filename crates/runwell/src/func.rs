@@ -190,7 +190,7 @@ impl Func {
             bits.push(val.to_raw(store)?);
         }
         // SAFETY: the buffer is this store's, and the call comes after the last argument.
-        let mut args = unsafe { Transfer::args(regs, store.runtime.cells()) };
+        let mut args = unsafe { Transfer::args(regs, store.runtime.cells(), ty.params().len()) };
         for (bits, ty) in bits.into_iter().zip(ty.params()) {
             args.put(ty.machine(), bits);
         }
@@ -238,11 +238,11 @@ impl Func {
         let mut regs = EMPTY;
         let cells = store.runtime.cells();
         // SAFETY: the buffer is this store's, and the call comes after the last argument.
-        params.put(store, &mut unsafe { Transfer::args(&mut regs, cells) })?;
+        params.put(store, &mut unsafe { Transfer::args(&mut regs, cells, P::COUNT) })?;
         // SAFETY: as demanded of the caller.
         unsafe { self.invoke(store, &mut regs)? };
         // SAFETY: nothing has been called since, and guest code gives references of its own store.
-        Ok(unsafe { R::take(store, &mut Transfer::results(&mut regs, cells)) })
+        Ok(unsafe { R::take(store, &mut Transfer::results(&mut regs, cells, R::COUNT)) })
     }
 
     /// The function for calls without boxing.
@@ -267,7 +267,7 @@ pub(crate) fn take_results(
     results: &mut [Val],
 ) {
     // SAFETY: the buffer is this store's, and nothing has been called since.
-    let mut from = unsafe { Transfer::results(regs, store.runtime.cells()) };
+    let mut from = unsafe { Transfer::results(regs, store.runtime.cells(), ty.results().len()) };
     for (val, ty) in results.iter_mut().zip(ty.results()) {
         let bits = from.take(ty.machine());
         // SAFETY: guest code gives references of its own store only.
@@ -320,7 +320,7 @@ impl HostFunc {
         let of = ty.clone();
         HostFunc::raw(engine, ty, move |caller: Caller<'_, T>, regs, cells| {
             // SAFETY: the buffer is this store's, and arguments are taken before anything is called.
-            let mut args = unsafe { Transfer::args(regs, cells) };
+            let mut args = unsafe { Transfer::args(regs, cells, of.params().len()) };
             let mut params = Vec::with_capacity(of.params().len());
             for ty in of.params() {
                 let bits = args.take(ty.machine());
@@ -331,7 +331,7 @@ impl HostFunc {
             let mut caller = caller;
             func(caller.reborrow(), &params, &mut results)?;
             // SAFETY: nothing is called any more.
-            let mut to = unsafe { Transfer::results(regs, cells) };
+            let mut to = unsafe { Transfer::results(regs, cells, of.results().len()) };
             for (val, ty) in results.into_iter().zip(of.results()) {
                 if !val.matches(ty) {
                     return Err(Error::msg(format!(
@@ -525,11 +525,14 @@ macro_rules! into_func {
                     // put after everything that is called; guests pass references of their store.
                     #[allow(non_snake_case)]
                     let ($($name,)*) = unsafe {
-                        <($($name,)*)>::take(&caller.store.0.opaque, &mut Transfer::args(regs, cells))
+                        <($($name,)*)>::take(
+                            &caller.store.0.opaque,
+                            &mut Transfer::args(regs, cells, <($($name,)*)>::COUNT),
+                        )
                     };
                     let results = self($($name),*).into_result()?;
                     // SAFETY: as above.
-                    let mut to = unsafe { Transfer::results(regs, cells) };
+                    let mut to = unsafe { Transfer::results(regs, cells, R::Results::COUNT) };
                     results.put(&caller.store.0.opaque, &mut to)
                 })
             }
@@ -548,11 +551,14 @@ macro_rules! into_func {
                     // SAFETY: as for functions without a caller.
                     #[allow(non_snake_case)]
                     let ($($name,)*) = unsafe {
-                        <($($name,)*)>::take(&caller.store.0.opaque, &mut Transfer::args(regs, cells))
+                        <($($name,)*)>::take(
+                            &caller.store.0.opaque,
+                            &mut Transfer::args(regs, cells, <($($name,)*)>::COUNT),
+                        )
                     };
                     let results = self(caller.reborrow(), $($name),*).into_result()?;
                     // SAFETY: as above.
-                    let mut to = unsafe { Transfer::results(regs, cells) };
+                    let mut to = unsafe { Transfer::results(regs, cells, R::Results::COUNT) };
                     results.put(&caller.store.0.opaque, &mut to)
                 })
             }

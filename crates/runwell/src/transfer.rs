@@ -2,9 +2,12 @@
 //!
 //! The host side of the calling convention of `runwell_abi::call`: integer-class values take the
 //! next integer register, float-class ones the next vector register, what does not fit the next
-//! cell of the transfer buffer.
+//! cell of the transfer buffer. Of more than [`NARROW_PARAMS`] arguments and [`NARROW_RESULTS`]
+//! results, none is in a register.
 
-use runwell_abi::call::{FLOAT_ARGS, FLOAT_RESULTS, INT_ARGS, INT_RESULTS};
+use runwell_abi::call::{
+    FLOAT_ARGS, FLOAT_RESULTS, INT_ARGS, INT_RESULTS, NARROW_PARAMS, NARROW_RESULTS,
+};
 use runwell_abi::{RegFile, Type};
 
 /// Hands out places in order, for the arguments or for the results of one call.
@@ -19,39 +22,35 @@ pub struct Transfer<'a> {
 }
 
 impl<'a> Transfer<'a> {
-    /// Places of arguments.
+    /// Places of `count` arguments.
     ///
     /// # Safety
     /// `cells` is the transfer buffer of the store the call happens in, and no call happens while
     /// the result is in use.
     #[inline]
-    pub(crate) unsafe fn args(regs: &'a mut RegFile, cells: *mut u128) -> Transfer<'a> {
-        Transfer {
-            regs,
-            cells,
-            int_regs: INT_ARGS.len(),
-            float_regs: FLOAT_ARGS,
-            ints: 0,
-            floats: 0,
-            cell: 0,
-        }
+    pub(crate) unsafe fn args(
+        regs: &'a mut RegFile,
+        cells: *mut u128,
+        count: usize,
+    ) -> Transfer<'a> {
+        let regs_of = |regs| if count > NARROW_PARAMS { 0 } else { regs };
+        let (int_regs, float_regs) = (regs_of(INT_ARGS.len()), regs_of(FLOAT_ARGS));
+        Transfer { regs, cells, int_regs, float_regs, ints: 0, floats: 0, cell: 0 }
     }
 
-    /// Places of results.
+    /// Places of `count` results.
     ///
     /// # Safety
     /// As for [`Transfer::args`].
     #[inline]
-    pub(crate) unsafe fn results(regs: &'a mut RegFile, cells: *mut u128) -> Transfer<'a> {
-        Transfer {
-            regs,
-            cells,
-            int_regs: INT_RESULTS.len(),
-            float_regs: FLOAT_RESULTS,
-            ints: 0,
-            floats: 0,
-            cell: 0,
-        }
+    pub(crate) unsafe fn results(
+        regs: &'a mut RegFile,
+        cells: *mut u128,
+        count: usize,
+    ) -> Transfer<'a> {
+        let regs_of = |regs| if count > NARROW_RESULTS { 0 } else { regs };
+        let (int_regs, float_regs) = (regs_of(INT_RESULTS.len()), regs_of(FLOAT_RESULTS));
+        Transfer { regs, cells, int_regs, float_regs, ints: 0, floats: 0, cell: 0 }
     }
 
     #[inline]

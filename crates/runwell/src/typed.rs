@@ -118,6 +118,8 @@ impl WasmTy for Rooted<ExternRef> {
 /// Parameters: `()`, one [`WasmTy`], or a tuple of up to 16.
 pub trait WasmParams: Send {
     #[doc(hidden)]
+    const COUNT: usize;
+    #[doc(hidden)]
     fn valtypes() -> Vec<ValType>;
     #[doc(hidden)]
     fn put(self, store: &StoreOpaque, to: &mut Transfer<'_>) -> Result<()>;
@@ -133,6 +135,8 @@ pub trait WasmResults: WasmParams {}
 impl<P: WasmParams> WasmResults for P {}
 
 impl<A: WasmTy> WasmParams for A {
+    const COUNT: usize = 1;
+
     fn valtypes() -> Vec<ValType> {
         vec![A::valtype()]
     }
@@ -155,6 +159,8 @@ impl<A: WasmTy> WasmParams for A {
 macro_rules! tuple {
     ($($name:ident)*) => {
         impl<$($name: WasmTy),*> WasmParams for ($($name,)*) {
+            const COUNT: usize = <[&str]>::len(&[$(stringify!($name)),*]);
+
             fn valtypes() -> Vec<ValType> {
                 vec![$($name::valtype()),*]
             }

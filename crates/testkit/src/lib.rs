@@ -1,8 +1,8 @@
 //! How we know: generated modules, an oracle that runs them by the meaning of the IR, and the
 //! comparison with machine code.
 //!
-//! [`generate`] makes modules by wasm-smith, [`program`] modules that try the back end harder. A
-//! [`subject::Subject`] runs one, [`differential`] compares several of them, [`variants`] are all
+//! [`generate`] makes modules by wasm-smith, [`program`] modules that try the back end harder, [`wide`]
+//! modules that move many values at a time, with a meaning of their own. A [`subject::Subject`] runs one, [`differential`] compares several of them, [`variants`] are all
 //! ways in which runwell compiles, and [`reduce`] makes a module that shows a difference small.
 
 #![forbid(unsafe_code)]
@@ -16,6 +16,7 @@ pub mod program;
 pub mod reduce;
 pub mod subject;
 pub mod variants;
+pub mod wide;
 
 /// Whether what a module does may depend on the bits of the NaNs that its operations make.
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]

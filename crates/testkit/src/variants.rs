@@ -64,6 +64,33 @@ impl Variants {
             .map_err(|error| blame(wasm, seed, steps, error))
     }
 
+    /// The same for a module whose meaning `reference` knows: that of the IR, with and without the
+    /// optimiser, is compared with it as well.
+    ///
+    /// # Errors
+    /// As for [`Variants::compare`].
+    pub fn compare_with(
+        &self,
+        reference: &mut dyn Subject,
+        wasm: &[u8],
+        seed: u64,
+        steps: u64,
+    ) -> Result<Agreed, String> {
+        let refused = |error: String| format!("{REFUSED}: {error}");
+        let interface = Interface::of(wasm).ok_or(REFUSED)?;
+        let mut plain = Oracle::new(wasm, steps).map_err(refused)?;
+        let optimised = "evaluator after the optimiser";
+        let mut optimised =
+            Oracle::with_passes(optimised, wasm, Passes::ALL, steps).map_err(refused)?;
+        let engines = self.engines.iter();
+        let machines: Result<Vec<Machine>, String> =
+            engines.map(|(name, engine)| Machine::new(name, engine, wasm)).collect();
+        let mut machines = machines.map_err(refused)?;
+        let mut subjects: Vec<&mut dyn Subject> = vec![reference, &mut plain, &mut optimised];
+        subjects.extend(machines.iter_mut().map(|machine| machine as &mut dyn Subject));
+        compare(&interface, &mut subjects, seed, Nans::Seen)
+    }
+
     fn compare_some(
         &self,
         wasm: &[u8],

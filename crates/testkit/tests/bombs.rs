@@ -48,7 +48,6 @@ const KNOWN: &[(&str, &str)] = &[
     ("shift_branches", WIDE),
     ("loop_shift", WIDE),
     ("tail_calls_multi", WIDE),
-    ("sig_funcs_last", "a parameter is made for each of the type's in front of the last one used"),
 ];
 
 const WIDE: &str = "refused: values moved by the thousand would need slots and shared copy routines, \

@@ -6,6 +6,7 @@
 use runwell_abi::{Arch, Features};
 use runwell_testkit::differential::Agreed;
 use runwell_testkit::variants::{Variants, same_bytes};
+use runwell_testkit::wide::{Program, Reference};
 use runwell_testkit::{Nans, generate, program};
 
 /// Instructions that the evaluator runs per call before a comparison is given up.
@@ -58,4 +59,41 @@ fn modules_of_wasm_smith_mean_the_same_on_machine_code() {
 fn programs_mean_the_same_on_machine_code() {
     let agreed = compare(500, |seed| Some(program::module(seed, Nans::Seen)));
     assert!(agreed.returned > 3 * agreed.trapped, "{agreed:?}: most calls must come to an end");
+}
+
+/// Programs of `count` seeds whose longest lists have up to `most` values.
+fn wide(count: u64, most: u64) -> Agreed {
+    let count = env("RUNWELL_FUZZ_COUNT").unwrap_or(count);
+    let first = env("RUNWELL_FUZZ_SEED").unwrap_or(1);
+    let variants = Variants::new();
+    let target = runwell_compiler::Target { arch: Arch::X64, features: Features::default() };
+    let (mut all, mut gave) = (Agreed::default(), 0);
+    for seed in first..first + count {
+        let program = Program::from_seed(seed, most);
+        let wasm = program.wasm();
+        let mut reference = Reference::new(&program, STEPS);
+        match variants.compare_with(&mut reference, &wasm, seed, 100 * STEPS) {
+            Ok(agreed) => {
+                all += agreed;
+                gave += u64::from(agreed.gave);
+            }
+            Err(error) => {
+                let path = std::env::temp_dir().join(format!("runwell-wide-{seed}.wasm"));
+                std::fs::write(&path, &wasm).expect("the module can be kept");
+                panic!("seed {seed}, module in {}: {error}", path.display());
+            }
+        }
+        if let Err(error) = same_bytes(&wasm, target) {
+            panic!("seed {seed}: {error}");
+        }
+    }
+    println!("{count} programs, {all:?}, {gave} given up");
+    assert!(gave * 10 <= count, "{gave} of {count} programs could not be followed");
+    all
+}
+
+#[test]
+fn wide_programs_mean_what_a_stack_machine_makes_of_them() {
+    let agreed = wide(600, 40);
+    assert!(agreed.returned > 3_000 && agreed.trapped == 0, "{agreed:?} is too little to tell");
 }

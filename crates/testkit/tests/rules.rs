@@ -126,7 +126,8 @@ fn random(seed: u64) -> Function {
     let mut made = Made { func: Function::default(), values: Default::default(), rng };
     for ty in TYPES {
         for _ in 0..2 {
-            made.push(Inst::new(Op::Param, ty, 0, 0, 0, 0));
+            let number = made.func.insts.len() as u32;
+            made.push(Inst::new(Op::Param, ty, 0, 0, 0, number));
         }
     }
     let params = made.func.insts.len();

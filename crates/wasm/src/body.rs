@@ -31,7 +31,7 @@ use runwell_abi::Type;
 use runwell_abi::fuel::Schedule;
 use runwell_abi::memory::frame_depth;
 use runwell_ir::work::Pass;
-use runwell_ir::{Function, LoopId, SigRef, Value, Work};
+use runwell_ir::{Function, LoopId, SigRef, Signature, Value, Work};
 use runwell_opt::{Builder, Passes};
 use wasmparser as wp;
 use wasmparser::BinaryReader;
@@ -70,6 +70,10 @@ pub(crate) struct Cx {
     pub(crate) height: u32,
     /// The operand stack.
     pub(crate) stack: Vec<Value>,
+    /// Height up to which the operands of the innermost construct are at home. See [`crate::home`].
+    pub(crate) home: u32,
+    /// Types of operands that are at home only, by height.
+    pub(crate) home_types: Vec<Type>,
     /// Open constructs, the function first. Constructs opened in unreachable code are only counted.
     pub(crate) frames: Vec<Frame>,
     /// True while the current operator can be reached.
@@ -325,6 +329,7 @@ impl Cx {
     fn begin(&mut self, module: &ModuleInfo, index: u32, ty: u32, at: u32) {
         self.height = 0;
         self.stack.clear();
+        self.home = 0;
         self.frames.clear();
         self.reachable = true;
         self.dead = 0;
@@ -352,17 +357,17 @@ impl Cx {
         if self.locals.len() < locals {
             self.locals.resize(locals, Local::default());
         }
-        // A type of a thousand parameters costs two bytes in each function: those behind the last
-        // one in use are not made.
-        for &ty in sig.params.iter().take(locals) {
-            let value = self.b.param(ty);
-            self.args.push(value);
-        }
-        self.extra += self.args.len();
+        self.take_params(sig, locals as u32);
+        // Those of wide functions come in the order in which they are mentioned.
+        let mut next = 0;
         for at in 0..self.scan.mentioned.len() {
             let local = self.scan.mentioned[at];
             let (ty, param) = match sig.params.get(local as usize) {
-                Some(&ty) => (ty, Some(self.args[local as usize])),
+                Some(&ty) => {
+                    let number = if sig.wide_params() { next } else { local as usize };
+                    next += 1;
+                    (ty, Some(self.args[number]))
+                }
                 None => (self.declared_type(local), None),
             };
             self.declare_local(local, ty, param);
@@ -377,6 +382,27 @@ impl Cx {
         let operators = u64::from(self.scan.operators);
         // Bodies and their numbers of locals are limited, so that this is far below the type's range.
         frame_depth(locals, self.height.into(), operators, self.scan.calls) as u32
+    }
+
+    /// Makes the parameters, into `args`: of a narrow function all up to the last one in use. A type of a
+    /// thousand costs two bytes in each function, so of a wide one only those in use.
+    fn take_params(&mut self, sig: &Signature, locals: u32) {
+        let params = sig.params.len() as u32;
+        if sig.wide_params() {
+            for at in 0..self.scan.mentioned.len() {
+                let local = self.scan.mentioned[at];
+                if local < params {
+                    let value = self.b.argument(sig.params[local as usize], local);
+                    self.args.push(value);
+                }
+            }
+        } else {
+            for number in 0..params.min(locals) {
+                let value = self.b.argument(sig.params[number as usize], number);
+                self.args.push(value);
+            }
+        }
+        self.extra += self.args.len();
     }
 
     fn declared_type(&self, local: u32) -> Type {

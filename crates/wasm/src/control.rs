@@ -8,13 +8,18 @@
 //! through the end of a construct needs no block.
 //!
 //! Back edges know their target's parameters and are complete at once.
+//!
+//! What wide labels carry is at home and no edge argument, see [`crate::home`]: a branch brings it
+//! there, and copies it down if the label wants it at another height.
 
 use crate::body::Cx;
 use crate::error::Result;
+use crate::home::NARROW_LABEL;
 use crate::module::ModuleInfo;
 use crate::scan::effect;
+use runwell_abi::call::NARROW_RESULTS;
 use runwell_abi::{TrapCode, Type};
-use runwell_ir::{Block, EdgeRef, Inst, LoopData, LoopId, Op, Value};
+use runwell_ir::{Block, EdgeRef, Inst, LoopData, LoopId, Op, Signature, Value};
 use runwell_opt::{Epochs, Region};
 use wasmparser::{BlockType, BrTable};
 
@@ -54,7 +59,9 @@ pub(crate) struct Frame {
     /// True if it has its own undo scope: its end or its second arm may be reached by an edge.
     scoped: bool,
     /// Height of the operand stack below its parameters.
-    height: u32,
+    pub(crate) height: u32,
+    /// Height up to which operands were at home when it was entered.
+    home: u32,
     params: u32,
     results: u32,
     ty: BlockType,
@@ -92,6 +99,7 @@ impl Frame {
             kind,
             scoped: false,
             height,
+            home: 0,
             params,
             results,
             ty,
@@ -112,6 +120,19 @@ impl Frame {
             charged: 0,
             table_stamp: 0,
             table_edge: 0,
+        }
+    }
+
+    /// How many values a branch to it carries.
+    fn carries(&self) -> u32 {
+        if self.kind == Kind::Loop { self.params } else { self.results }
+    }
+
+    /// True if what a branch to it carries is at home, or in the transfer buffer.
+    fn is_wide(&self) -> bool {
+        match self.kind {
+            Kind::Function => self.results as usize > NARROW_RESULTS,
+            _ => self.carries() > NARROW_LABEL,
         }
     }
 
@@ -170,6 +191,14 @@ pub(crate) struct MergeLocal {
     arg: u32,
 }
 
+/// The signature of a construct that has parameters, or several results.
+fn func_type(module: &ModuleInfo, ty: BlockType) -> &Signature {
+    match ty {
+        BlockType::FuncType(index) => &module.types[index as usize],
+        _ => unreachable!("a construct of many values that names no type"),
+    }
+}
+
 impl Cx {
     fn next_block(&self) -> Block {
         Block(self.b.func.blocks.len() as u32)
@@ -226,9 +255,11 @@ impl Cx {
                 (sig.params.len() as u32, sig.results.len() as u32)
             }
         };
-        self.extra += (params + results) as usize;
+        if params > NARROW_LABEL || results > NARROW_LABEL {
+            self.bring_home();
+        }
         let height = self.stack.len() as u32 - params;
-        Frame::new(kind, ty, height, params, results)
+        Frame { home: self.home, ..Frame::new(kind, ty, height, params, results) }
     }
 
     /// Gives a frame its own scope of locals and value numbers.
@@ -274,7 +305,12 @@ impl Cx {
         frame.loop_params = self.loop_params.len() as u32;
 
         let first = frame.height as usize;
-        for at in first..self.stack.len() {
+        let mut operands = first..first;
+        if !frame.is_wide() {
+            self.fetch(first);
+            operands.end = self.stack.len();
+        }
+        for at in operands {
             let entry = self.stack[at];
             let param = LoopParam { local: NONE, param: Value::NONE, entry, varies: false };
             self.loop_params.push(param);
@@ -331,6 +367,12 @@ impl Cx {
         }
         self.enter_loop_epochs(construct.effects);
         self.frames.push(frame);
+        // The parameters are not at home, or they are and nothing is known of them.
+        self.home = self.home.min(frame.height);
+        if frame.is_wide() {
+            self.cut(frame.height);
+            self.push_home(&func_type(module, frame.ty).params);
+        }
     }
 
     /// `if`.
@@ -345,7 +387,9 @@ impl Cx {
         frame.label = construct.label;
         frame.charged = self.charged();
         frame.saved = self.saved.len() as u32;
-        self.saved.extend_from_slice(&self.stack[frame.height as usize..]);
+        if frame.params <= NARROW_LABEL {
+            self.saved.extend_from_slice(&self.stack[frame.height as usize..]);
+        }
         self.open_scope(&mut frame);
         frame.else_epochs = self.b.epochs();
         frame.kind = Kind::If(match self.b.func.as_const(cond) {
@@ -365,7 +409,7 @@ impl Cx {
     }
 
     /// `else`.
-    pub(crate) fn else_(&mut self) {
+    pub(crate) fn else_(&mut self, module: &ModuleInfo) {
         if self.dead > 0 {
             return;
         }
@@ -378,7 +422,7 @@ impl Cx {
         frame.kind = Kind::Else;
         let Frame { log_start, saved, else_epochs, .. } = *frame;
         self.undo_to(log_start);
-        self.restore_params(at);
+        self.restore_params(module, at);
         self.saved.truncate(saved as usize);
         self.b.pop_scope();
         self.b.push_scope();
@@ -396,12 +440,26 @@ impl Cx {
     }
 
     /// Puts the parameters of an if back on the stack.
-    fn restore_params(&mut self, at: usize) {
-        let Frame { height, params, saved, .. } = self.frames[at];
+    fn restore_params(&mut self, module: &ModuleInfo, at: usize) {
+        let Frame { height, home, params, saved, ty, .. } = self.frames[at];
         self.stack.truncate(height as usize);
+        if params > NARROW_LABEL {
+            return self.push_home(&func_type(module, ty).params);
+        }
         let saved = saved as usize..(saved + params) as usize;
         self.stack.extend_from_slice(&self.saved[saved]);
         self.extra += params as usize;
+        self.home = home;
+        if home > height {
+            self.name_home_types(height as usize, &func_type(module, ty).params);
+        }
+    }
+
+    /// True if parameters of the if at frame `at` have to be loaded before an edge can carry them.
+    fn has_params_at_home(&self, at: usize) -> bool {
+        let Frame { params, saved, .. } = self.frames[at];
+        params <= NARROW_LABEL
+            && Cx::any_home(&self.saved[saved as usize..(saved + params) as usize])
     }
 
     /// `end`.
@@ -426,10 +484,12 @@ impl Cx {
                 }
                 let Frame { log_start, saved, else_epochs, charged, .. } = self.frames[at];
                 match second {
-                    Else::Edge(branch) if charged != self.way_on() => {
-                        // The way past the if costs something of its own: it gets a block.
+                    Else::Edge(branch)
+                        if charged != self.way_on() || self.has_params_at_home(at) =>
+                    {
+                        // The way past the if has something to do of its own: it gets a block.
                         self.undo_to(log_start);
-                        self.restore_params(at);
+                        self.restore_params(module, at);
                         self.b.pop_scope();
                         self.b.push_scope();
                         self.start_second_arm(branch, else_epochs);
@@ -438,13 +498,13 @@ impl Cx {
                     }
                     Else::Edge(branch) => {
                         self.undo_to(log_start);
-                        self.restore_params(at);
+                        self.restore_params(module, at);
                         self.pend(at, Patch::C(branch), else_epochs);
                         self.reachable = false;
                     }
                     Else::Fall => {
                         self.undo_to(log_start);
-                        self.restore_params(at);
+                        self.restore_params(module, at);
                         self.reachable = true;
                         self.charge(charged, self.way_on());
                     }
@@ -481,10 +541,22 @@ impl Cx {
                 }
             }
         }
-        if !self.reachable {
-            self.stack.truncate(frame.height as usize);
+        if frame.edge_count == 0 {
+            self.settle_home(&frame);
         }
         self.frames.pop();
+    }
+
+    /// What a construct leaves on the stack when control falls out of it, if it does: operands of the
+    /// construct around it. Those stay at home that join on to others at home.
+    fn settle_home(&mut self, frame: &Frame) {
+        if !self.reachable {
+            self.stack.truncate(frame.height as usize);
+            self.home = frame.home.min(frame.height);
+        } else if frame.home < frame.height {
+            self.fetch(frame.height as usize);
+            self.home = frame.home;
+        }
     }
 
     fn end_loop(&mut self, at: usize) {
@@ -511,9 +583,8 @@ impl Cx {
                     self.b.start_block(parent);
                 }
             }
-        } else {
-            self.stack.truncate(frame.height as usize);
         }
+        self.settle_home(&frame);
         self.b.func.loops[frame.loop_id.index()].end = end;
         if frame.back_edges == 0 {
             // Its branches turned out to be unreachable. See `drop_dead_loops`.
@@ -540,8 +611,10 @@ impl Cx {
         let Frame { results, log_start, edge_count, last_edge, .. } = self.frames[at];
         debug_assert!(self.frames[at].scoped);
         let vals = self.vals.len() as u32;
-        let first = self.stack.len() - results as usize;
-        self.vals.extend_from_slice(&self.stack[first..]);
+        if !self.frames[at].is_wide() {
+            let first = self.stack.len() - results as usize;
+            self.vals.extend_from_slice(&self.stack[first..]);
+        }
         let pairs = self.pairs.len() as u32;
         self.collect_set(log_start);
         let pairs_end = self.pairs.len() as u32;
@@ -559,8 +632,37 @@ impl Cx {
         frame.edge_count += 1;
     }
 
+    /// Makes ready what a branch to frame `at` carries, before the block ends: values, or homes that
+    /// are up to date.
+    fn ready(&mut self, at: usize) {
+        if self.frames[at].is_wide() {
+            self.bring_home();
+        } else {
+            self.fetch(self.stack.len() - self.frames[at].carries() as usize);
+        }
+    }
+
+    /// True if what a branch to frame `at` carries has to be copied to the height where the label wants
+    /// it.
+    fn shifts(&self, at: usize) -> bool {
+        let frame = &self.frames[at];
+        frame.kind != Kind::Function
+            && frame.is_wide()
+            && frame.height + frame.carries() != self.stack.len() as u32
+    }
+
+    /// Makes ready what a branch to frame `at` carries, and puts it where the label wants it.
+    fn carry(&mut self, at: usize) {
+        self.ready(at);
+        if self.shifts(at) {
+            let (to, count) = (self.frames[at].height, self.frames[at].carries());
+            self.b.home_move(to, self.stack.len() as u32 - count, count as usize);
+        }
+    }
+
     /// Leaves to the end of frame `at`.
     fn jump_to_end(&mut self, at: usize) {
+        self.carry(at);
         let epochs = self.b.epochs();
         let jump = self.terminate(Op::Jump, NONE, 0, 0);
         self.pend(at, Patch::A(jump), epochs);
@@ -596,6 +698,7 @@ impl Cx {
         self.undo_to(frame.log_start);
         self.log_start = frame.outer_log_start;
         self.stack.truncate(frame.height as usize);
+        self.home = frame.home.min(frame.height);
         self.b.pop_scope();
         let target = self.next_block();
         self.b.start_block(self.loop_id);
@@ -614,6 +717,9 @@ impl Cx {
     /// go to `targets`.
     fn merge_results(&mut self, module: &ModuleInfo, frame: &Frame) {
         self.targets.clear();
+        if frame.is_wide() {
+            return self.push_home(&func_type(module, frame.ty).results);
+        }
         for position in 0..frame.results {
             let Edge { next, vals, .. } = self.edges[frame.first_edge as usize];
             let value = self.b.resolve(self.vals[(vals + position) as usize]);
@@ -721,6 +827,7 @@ impl Cx {
         match self.frames[at].kind {
             Kind::Function => self.return_(),
             Kind::Loop => {
+                self.carry(at);
                 let edge = self.back_edge(at);
                 self.terminate(Op::Jump, edge.0, 0, 0);
                 self.reachable = false;
@@ -751,8 +858,9 @@ impl Cx {
     /// Goes to a label if `cond` is not zero, else on.
     fn branch(&mut self, cond: Value, depth: u32) {
         let at = self.frame_of(depth);
-        if self.frames[at].label != self.charged() {
-            // The way to the label costs something of its own: it gets a block.
+        self.ready(at);
+        if self.frames[at].label != self.charged() || self.shifts(at) {
+            // The way to the label has something to do of its own: it gets a block.
             let (taken, other) = (self.plain_edge(0), self.plain_edge(1));
             self.terminate(Op::BrIf, cond.0, taken, other);
             let epochs = self.b.epochs();
@@ -842,10 +950,11 @@ impl Cx {
         let targets = std::mem::take(&mut self.targets);
         let mut edges = std::mem::take(&mut self.edge_numbers);
         edges.clear();
-        // Ways that return or cost something of their own get blocks, in order.
+        targets.iter().for_each(|&at| self.ready(at as usize));
+        // Ways that return or have something to do of their own get blocks, in order.
         let own_block = |cx: &Cx, at: u32| {
             let frame = &cx.frames[at as usize];
-            frame.kind == Kind::Function || frame.label != cx.charged()
+            frame.kind == Kind::Function || frame.label != cx.charged() || cx.shifts(at as usize)
         };
         let mut blocks = 0;
         for &at in &targets {
@@ -888,9 +997,16 @@ impl Cx {
     pub(crate) fn return_(&mut self) {
         let results = self.frames[0].results as usize;
         let first = self.stack.len() - results;
-        let start = self.b.func.push_list(&self.stack[first..]);
-        self.terminate(Op::Return, start, results as u32, 0);
-        self.extra += results;
+        if self.frames[0].is_wide() && self.at_home(first) {
+            self.bring_home();
+            self.b.home_pass(first as u32, results);
+            self.terminate(Op::Return, 0, 0, 0);
+        } else {
+            self.fetch(first);
+            let start = self.b.func.push_list(&self.stack[first..]);
+            self.terminate(Op::Return, start, results as u32, 0);
+            self.extra += results;
+        }
         self.reachable = false;
     }
 

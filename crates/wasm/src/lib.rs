@@ -18,6 +18,7 @@ mod control;
 pub mod error;
 pub mod features;
 mod finish;
+mod home;
 pub mod limits;
 mod locals;
 mod memory;

@@ -142,7 +142,7 @@ verbs! { |t, m|
     visit_block(ty: BlockType) => t.block(m, ty);
     visit_loop(ty: BlockType) => t.loop_(m, ty);
     visit_if(ty: BlockType) => t.if_(m, ty);
-    visit_else() => t.else_();
+    visit_else() => t.else_(m);
     visit_end() => t.end(m);
     visit_br(depth: u32) => t.br(depth);
     visit_br_if(depth: u32) => t.br_if(depth);

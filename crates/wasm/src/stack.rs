@@ -12,11 +12,14 @@ impl Cx {
     /// Takes the topmost value. Validation has made sure that there is one.
     #[inline]
     pub(crate) fn pop(&mut self) -> Value {
-        self.stack.pop().expect("a validated operand")
+        let value = self.stack.pop().expect("a validated operand");
+        let at = self.stack.len();
+        if self.at_home(at) { self.taken_from_home(at, value) } else { value }
     }
 
     #[inline]
-    pub(crate) fn top(&self) -> Value {
+    pub(crate) fn top(&mut self) -> Value {
+        self.fetch(self.stack.len() - 1);
         *self.stack.last().expect("a validated operand")
     }
 
@@ -32,7 +35,9 @@ impl Cx {
     pub(crate) fn pop_args(&mut self, count: usize) {
         self.args.clear();
         let start = self.stack.len() - count;
+        self.fetch(start);
         self.args.extend(self.stack.drain(start..));
+        self.cut(start as u32);
         self.extra += count;
     }
 
@@ -47,6 +52,6 @@ impl Cx {
 
     /// `drop`.
     pub(crate) fn drop_value(&mut self) {
-        self.pop();
+        self.cut(self.stack.len() as u32 - 1);
     }
 }

@@ -58,6 +58,11 @@ pub(super) fn describe(inst: &VInst) -> String {
             let bits = u64::from(inst.imm as u32) | u64::from(inst.disp as u32) << 32;
             let _ = write!(text, " {bits:#x}");
         }
+        MOp::HomeMove => {
+            let _ = write!(text, " {} from {} to {}", aux.count(), inst.disp, inst.imm);
+        }
+        MOp::HomePass => drop(write!(text, " {} from {}", aux.count(), inst.disp)),
+        MOp::HomeTake => drop(write!(text, " {} to {}", aux.count(), inst.disp)),
         MOp::Call | MOp::TailCall => drop(write!(text, " function {}", inst.imm as u32)),
         MOp::CallLib => {
             let helper = usize::try_from(inst.imm).ok().and_then(|at| LibCall::ALL.get(at));
@@ -125,6 +130,9 @@ fn has_size(op: MOp) -> bool {
         | MOp::Fuel
         | MOp::FuelBack
         | MOp::FuelFor
+        | MOp::HomeMove
+        | MOp::HomePass
+        | MOp::HomeTake
         | MOp::Jmp
         | MOp::Jcc
         | MOp::Switch

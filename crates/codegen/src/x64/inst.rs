@@ -127,6 +127,12 @@ mops! {
     FuelBack,
     /// Charges `a` shifted right by `imm` units of fuel.
     FuelFor,
+    /// Copies `count` homes from home `disp` on down to those from `imm` on.
+    HomeMove,
+    /// Copies `count` homes from `disp` on to the transfer buffer.
+    HomePass,
+    /// Copies the transfer buffer to `count` homes from `disp` on.
+    HomeTake,
     /// Go to the edge.
     Jmp,
     /// Go to edge 0 if cc, else to edge 1.
@@ -306,7 +312,7 @@ pub enum Base {
     Pool8,
     /// The 16-byte constant both halves of which are `disp:imm`.
     Pool16,
-    /// Frame slot `disp`.
+    /// Frame slot `disp`, or the home that is numbered on from the last slot.
     Slot,
 }
 
@@ -463,6 +469,8 @@ fields! {
     cc with_cc 10 5;
     /// What the operation says.
     kind with_kind 15 8;
+    /// How many homes are copied.
+    count with_count 15 10;
     /// 1 if the memory access may trap.
     traps with_traps 23 1;
     /// 1 if only the zero flag of the result is looked at.

@@ -1,6 +1,7 @@
 //! Cases with effects: memory, variables, tables, calls, control.
 
 use crate::cases::{FLOATS, INTS, NUMBERS, SCALARS, func, with};
+use runwell_abi::call::NARROW_RESULTS;
 use runwell_abi::{LibCall, TrapCode};
 
 pub(crate) fn add(cases: &mut Vec<String>) {
@@ -177,7 +178,83 @@ fn tables(cases: &mut Vec<String>) {
     cases.push(func(&[], &["funcref"], "return null:funcref"));
 }
 
+/// A call and what brings its results to life as `v100` and so on.
+fn call_lines(call: &str, results: &[&str]) -> String {
+    let many = results.len() > NARROW_RESULTS;
+    let mut lines = if many {
+        format!("{call}\nhome_take h3, {}\n", results.len())
+    } else if results.is_empty() {
+        format!("{call}\n")
+    } else {
+        String::new()
+    };
+    for (number, ty) in results.iter().enumerate() {
+        let made = match number {
+            _ if many => format!("home_load h{}", 3 + number),
+            0 => call.to_string(),
+            _ => format!("result {number} of v100"),
+        };
+        lines += &format!("v{}: {ty} = {made}\n", 100 + number);
+    }
+    lines
+}
+
+/// Copies of homes, and calls and returns that find what they take in the transfer buffer.
+fn homes(cases: &mut Vec<String>) {
+    let many: Vec<&str> = NUMBERS.into_iter().cycle().take(20).collect();
+    let list = many.join(", ");
+    let head = format!("  sig1: ({list}) -> ({list})\n  slot s0: i64\n  homes 4000\n");
+    for first in [0, 3, 40, 3000] {
+        let pass = format!("home_pass h{first}, 20\n");
+        for (call, before) in [
+            ("call f3 sig1()", ""),
+            ("call f0 sig1()", ""),
+            ("call_indirect t0 type 1 sig1(v0)", ""),
+            ("call_indirect t0 type 1 sig1(v9)", "v9: i32 = load.i32 m0[v0 + 8]\n"),
+            ("call_ref type 1 sig1(v2)", ""),
+        ] {
+            let lines = format!(
+                "{before}{pass}{call}\nhome_take h{first}, 20\nhome_pass h{first}, 20\nreturn"
+            );
+            cases.push(with(&["i32", "i64", "funcref"], &many, &head, &lines));
+            let lines = format!("{before}{pass}return_{call}");
+            cases.push(with(&["i32", "i64", "funcref"], &many, &head, &lines));
+        }
+        for count in [1, 2, 100, 1000] {
+            // Values live through the copy, in the registers that it needs as well.
+            let lines = format!(
+                "home_move h0, h{}, {count}\nv20: i64 = slot_load s0\nreturn v20, v0, v1, v2",
+                first.max(1)
+            );
+            cases.push(with(&["i64"; 8], &["i64"; 4], &head, &lines));
+        }
+    }
+    for (at, ty) in SCALARS.iter().enumerate() {
+        let lines = format!(
+            "home_store.{ty} h{at}, v0\nv1: {ty} = home_load h{at}\nhome_store.{ty} h2000, v1\n\
+             v2: {ty} = home_load h2000\nreturn v2, v1"
+        );
+        cases.push(with(&[ty], &[ty, ty], &head, &lines));
+    }
+    for ty in NUMBERS {
+        let op = if INTS.contains(&ty) { "add" } else { "fadd" };
+        let lines = format!(
+            "v1: {ty} = home_load h9\nv2: {ty} = {op}.{ty} v0, v1\nhome_store.{ty} h9, v2\n\
+             home_store.{ty} h10, 7:{ty}\nreturn v2"
+        );
+        cases.push(with(&[ty], &[ty], &head, &lines));
+    }
+    // Parameters of a wide function, those in use alone.
+    let text = format!(
+        "func 5 sig0 ({list}) -> (i64, f64) {{\nb0:\n  v0: i64 = param 17 @0x10\n  \
+         v1: f64 = param 3\n  v2: i32 = param 8\n  v3: i64 = extend_u.i64 v2\n  \
+         v4: i64 = add.i64 v3, v0\n  return v4, v1\n}}\n"
+    );
+    cases.push(text);
+}
+
 fn calls(cases: &mut Vec<String>) {
+    homes(cases);
     let many: Vec<&str> = NUMBERS.into_iter().cycle().take(30).collect();
     let signatures: [(&[&str], &[&str]); 6] = [
         (&[], &[]),
@@ -188,7 +265,8 @@ fn calls(cases: &mut Vec<String>) {
         (&["i64"], &many),
     ];
     for (params, results) in signatures {
-        let declaration = format!("  sig1: ({}) -> ({})\n", params.join(", "), results.join(", "));
+        let sig = format!("  sig1: ({}) -> ({})\n", params.join(", "), results.join(", "));
+        let declaration = format!("{sig}  homes 40\n");
         // The arguments come in the other order, so that all have to move.
         let mut own: Vec<&str> = params.iter().rev().copied().collect();
         let args: Vec<String> = (0..params.len()).rev().map(|at| format!("v{at}")).collect();
@@ -206,18 +284,7 @@ fn calls(cases: &mut Vec<String>) {
             let mut list: Vec<String> = first.into_iter().collect();
             list.extend(args.iter().cloned());
             let list = list.join(", ");
-            let mut lines = String::new();
-            for (number, ty) in results.iter().enumerate() {
-                let value = format!("v{}: {ty} = ", 100 + number);
-                if number == 0 {
-                    lines += &format!("{value}{call}({list})\n");
-                } else {
-                    lines += &format!("{value}result {number} of v100\n");
-                }
-            }
-            if results.is_empty() {
-                lines += &format!("{call}({list})\n");
-            }
+            let lines = call_lines(&format!("{call}({list})"), results);
             let made: Vec<String> = (0..results.len()).map(|at| format!("v{}", 100 + at)).collect();
             let all = format!("{lines}return {}", made.join(", "));
             cases.push(with(&own, results, &declaration, &all));

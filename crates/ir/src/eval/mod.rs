@@ -10,6 +10,7 @@ pub mod scalar;
 use crate::entity::{EdgeRef, Value};
 use crate::function::{Function, Inst};
 use crate::op::{Op, Shape};
+use runwell_abi::call::{NARROW_RESULTS, TRANSFER_CELLS};
 use runwell_abi::{LibCall, TrapCode, Type};
 
 /// What surrounds functions. Values are bits, zero-extended; references are numbers that the
@@ -93,6 +94,7 @@ struct Frame {
     func: std::rc::Rc<Function>,
     values: Vec<u64>,
     slots: Vec<u64>,
+    homes: Vec<u64>,
     /// Index of the next instruction.
     at: usize,
 }
@@ -100,11 +102,14 @@ struct Frame {
 impl Frame {
     fn new(func: std::rc::Rc<Function>, args: &[u64]) -> Frame {
         let mut values = vec![0; func.insts.len()];
-        // The entry may do without the last ones.
+        // The entry does without those that nobody uses.
         let params = func.blocks[0].params as usize;
-        values[..params].copy_from_slice(&args[..params]);
+        for (value, param) in values.iter_mut().zip(&func.insts[..params]) {
+            *value = args[param.c as usize];
+        }
         let slots = vec![0; func.slots.len()];
-        Frame { values, slots, at: params, func }
+        let homes = vec![0; func.homes as usize];
+        Frame { values, slots, homes, at: params, func }
     }
 
     fn value(&self, value: Value) -> u64 {
@@ -146,10 +151,11 @@ enum Next {
 pub fn run(env: &mut dyn Env, index: u32, args: &[u64], mut steps: u64) -> Result<Vec<u64>, Stop> {
     let Some(func) = env.function(index) else { return Ok(env.call_import(index, args)?) };
     let mut frames = vec![Frame::new(func, args)];
+    let mut transfer = [0; TRANSFER_CELLS];
     loop {
         steps = steps.checked_sub(1).ok_or(Stop::Steps)?;
         let frame = frames.last_mut().expect("there is a frame until the last one returns");
-        let (callee, args) = match step(env, frame)? {
+        let (callee, args) = match step(env, frame, &mut transfer)? {
             Next::Step => continue,
             Next::Call(callee, args) => (callee, args),
             Next::TailCall(callee, args) => {
@@ -159,7 +165,7 @@ pub fn run(env: &mut dyn Env, index: u32, args: &[u64], mut steps: u64) -> Resul
             Next::Return(results) => {
                 frames.pop();
                 match frames.last_mut() {
-                    Some(caller) => resume(caller, &results),
+                    Some(caller) => resume(caller, &results, &mut transfer),
                     None => return Ok(results),
                 }
                 continue;
@@ -175,7 +181,7 @@ pub fn run(env: &mut dyn Env, index: u32, args: &[u64], mut steps: u64) -> Resul
             None => {
                 let results = env.call_import(callee, &args)?;
                 match frames.last_mut() {
-                    Some(caller) => resume(caller, &results),
+                    Some(caller) => resume(caller, &results, &mut transfer),
                     None => return Ok(results),
                 }
             }
@@ -183,14 +189,31 @@ pub fn run(env: &mut dyn Env, index: u32, args: &[u64], mut steps: u64) -> Resul
     }
 }
 
-/// Puts the results of a call where it and the instructions after it make them.
-fn resume(caller: &mut Frame, results: &[u64]) {
+/// The transfer buffer.
+type Transfer = [u64; TRANSFER_CELLS];
+
+/// Puts the results of a call where it and the instructions after it make them, or wide ones into the
+/// transfer buffer.
+fn resume(caller: &mut Frame, results: &[u64], transfer: &mut Transfer) {
     let call = caller.at - 1;
+    if results.len() > NARROW_RESULTS {
+        return transfer[..results.len()].copy_from_slice(results);
+    }
     caller.values[call..call + results.len()].copy_from_slice(results);
     caller.at += results.len().saturating_sub(1);
 }
 
-fn step(env: &mut dyn Env, frame: &mut Frame) -> Result<Next, Stop> {
+/// Copies between homes and the transfer buffer.
+fn move_homes(frame: &mut Frame, inst: &Inst, transfer: &mut Transfer) {
+    let (from, count) = (inst.c as usize, usize::from(inst.aux));
+    match inst.op {
+        Op::HomeMove => frame.homes.copy_within(from..from + count, inst.a as usize),
+        Op::HomePass => transfer[..count].copy_from_slice(&frame.homes[from..from + count]),
+        _ => frame.homes[from..from + count].copy_from_slice(&transfer[..count]),
+    }
+}
+
+fn step(env: &mut dyn Env, frame: &mut Frame, transfer: &mut Transfer) -> Result<Next, Stop> {
     let at = frame.at;
     frame.at += 1;
     let func = frame.func.clone();
@@ -203,6 +226,11 @@ fn step(env: &mut dyn Env, frame: &mut Frame) -> Result<Next, Stop> {
                 Op::GlobalGet => env.global_get(inst.c),
                 Op::RefFunc => env.ref_func(inst.c),
                 Op::SlotLoad => frame.slots[inst.c as usize],
+                Op::HomeLoad => frame.homes[inst.c as usize],
+                Op::HomeMove | Op::HomePass | Op::HomeTake => {
+                    move_homes(frame, inst, transfer);
+                    return Ok(Next::Step);
+                }
                 Op::MemSize => env.mem_size(inst.aux),
                 Op::TableSize => env.table_size(inst.aux),
                 _ => return Ok(Next::Step),
@@ -214,6 +242,7 @@ fn step(env: &mut dyn Env, frame: &mut Frame) -> Result<Next, Stop> {
             match inst.op {
                 Op::GlobalSet => env.global_set(inst.c, value),
                 Op::SlotStore => frame.slots[inst.c as usize] = value,
+                Op::HomeStore => frame.homes[inst.c as usize] = value,
                 Op::TableGet => {
                     let element = env.table_get(inst.aux, value)?;
                     set(frame, element);
@@ -250,7 +279,7 @@ fn step(env: &mut dyn Env, frame: &mut Frame) -> Result<Next, Stop> {
             let bytes = inst.op.access_bytes(inst.ty);
             env.store(inst.aux, frame.value(a), inst.c, bytes, frame.value(b))?;
         }
-        Shape::Call => return call(env, frame, inst),
+        Shape::Call => return call(env, frame, inst, transfer),
         Shape::LibCall => {
             let helper = LibCall::ALL[usize::from(inst.call_aux())];
             let args = frame.list(inst);
@@ -270,14 +299,25 @@ fn step(env: &mut dyn Env, frame: &mut Frame) -> Result<Next, Stop> {
             let edge = func.table_edges(inst).nth(entry as usize);
             frame.take(edge.expect("an entry names an edge"));
         }
-        Shape::Return => return Ok(Next::Return(frame.list(inst))),
+        Shape::Return => {
+            let types = &func.signature().results;
+            let results = match inst.b {
+                0 => transfer[..types.len()].to_vec(),
+                _ => frame.list(inst),
+            };
+            return Ok(Next::Return(results));
+        }
         Shape::Trap => return Err(trap(inst).into()),
     }
     Ok(Next::Step)
 }
 
-fn call(env: &mut dyn Env, frame: &Frame, inst: &Inst) -> Result<Next, Stop> {
+fn call(env: &mut dyn Env, frame: &Frame, inst: &Inst, transfer: &Transfer) -> Result<Next, Stop> {
     let mut args = frame.list(inst);
+    let params = frame.func.sigs[frame.func.call_sig(inst).index()].params.len();
+    if args.len() < params {
+        args.extend(&transfer[..params]);
+    }
     let callee = match inst.op {
         Op::Call | Op::ReturnCall => inst.c,
         Op::CallIndirect | Op::ReturnCallIndirect => {

@@ -87,6 +87,7 @@ impl Parser<'_> {
                 match inst.op {
                     Op::GlobalSet => inst.c = self.entity("g", "a global", u32::MAX)?,
                     Op::SlotStore => inst.c = self.entity("s", "a slot", u32::MAX)?,
+                    Op::HomeStore => inst.c = self.home()?,
                     Op::TableGet => inst.aux = self.table(u16::MAX.into())?,
                     Op::TrapIf => inst.aux = self.trap()?,
                     Op::FuelFor => inst.c = self.number("a number of bits", 63)?,
@@ -94,7 +95,12 @@ impl Parser<'_> {
                 }
                 if matches!(
                     inst.op,
-                    Op::GlobalSet | Op::SlotStore | Op::TableGet | Op::TrapIf | Op::FuelFor
+                    Op::GlobalSet
+                        | Op::SlotStore
+                        | Op::HomeStore
+                        | Op::TableGet
+                        | Op::TrapIf
+                        | Op::FuelFor
                 ) {
                     self.punct(',')?;
                 }
@@ -169,11 +175,36 @@ impl Parser<'_> {
             Op::GlobalGet => inst.c = self.entity("g", "a global", u32::MAX)?,
             Op::RefFunc => inst.c = self.entity("f", "a function", u32::MAX)?,
             Op::SlotLoad => inst.c = self.entity("s", "a slot", u32::MAX)?,
+            Op::Param if self.func.blocks.is_empty() => {
+                inst.c = match self.token {
+                    Token::Number(_) => self.number("a parameter's number", u32::MAX)?,
+                    _ => self.func.insts.len() as u32,
+                };
+            }
+            Op::HomeLoad => inst.c = self.home()?,
+            Op::HomeMove => {
+                inst.a = self.home()?;
+                self.punct(',')?;
+                self.homes(inst)?;
+            }
+            Op::HomePass | Op::HomeTake => self.homes(inst)?,
             Op::MemSize => inst.aux = self.entity("m", "a memory", u16::MAX.into())? as u16,
             Op::TableSize => inst.aux = self.table(u16::MAX.into())?,
             Op::Fuel | Op::FuelBack => inst.c = self.number("units of fuel", u32::MAX)?,
             _ => {}
         }
+        Ok(())
+    }
+
+    fn home(&mut self) -> Result<u32> {
+        self.entity("h", "a home", u32::MAX)
+    }
+
+    /// `hN, COUNT`.
+    fn homes(&mut self, inst: &mut Inst) -> Result<()> {
+        inst.c = self.home()?;
+        self.punct(',')?;
+        inst.aux = self.number("a number of homes", u16::MAX.into())? as u16;
         Ok(())
     }
 

@@ -317,6 +317,8 @@ impl<'a> Parser<'a> {
                 self.punct(':')?;
                 let ty = self.ty()?;
                 self.func.slots.push(ty);
+            } else if self.accept_word("homes") {
+                self.func.homes = self.number("a number of homes", u32::MAX)?;
             } else if self.accept_word("loop") {
                 self.loop_()?;
             } else if self.peek_entity("sig").is_some() {
@@ -326,7 +328,8 @@ impl<'a> Parser<'a> {
             } else if self.peek_entity("b").is_some() || self.token == Token::Punct('}') {
                 return Ok(());
             } else {
-                return Err(self.expected("`depth`, `slot`, `loop`, a signature, a block or `}`"));
+                let what = "`depth`, `slot`, `homes`, `loop`, a signature, a block or `}`";
+                return Err(self.expected(what));
             }
             self.newline()?;
             self.skip_newlines();

@@ -4,6 +4,7 @@ use crate::function::CALL_HAS_RESULT;
 use crate::op::{Op, Shape};
 use crate::print::Use;
 use crate::{EdgeRef, Function, Inst, LibCall, TrapCode, Type, Value};
+use runwell_abi::call::TRANSFER_CELLS;
 
 /// An instruction in its surroundings, whose blocks, lists and edges are known to be sound.
 pub(super) struct Check<'a> {
@@ -127,6 +128,9 @@ impl Check<'_> {
             }
             Shape::Return => {
                 let (values, types) = (func.list(inst), &func.signature().results);
+                if values.is_empty() && func.signature().wide_results() {
+                    return self.passed(types.len());
+                }
                 ensure(values.len() == types.len(), || {
                     format!("{} values, expected {}", values.len(), types.len())
                 })?;
@@ -139,6 +143,12 @@ impl Check<'_> {
     fn nullary(&self, inst: &Inst) -> Result<(), String> {
         match inst.op {
             Op::SlotLoad => self.slot(inst),
+            Op::HomeLoad => self.homes(inst.c, 1),
+            Op::HomePass | Op::HomeTake => self.homes(inst.c, inst.aux),
+            Op::HomeMove => {
+                ensure(inst.a < inst.c, || "homes move up".to_string())?;
+                self.homes(inst.c, inst.aux)
+            }
             Op::RefFunc => self.suits(inst, inst.ty == Type::FuncRef),
             Op::MemSize | Op::TableSize => self.suits(inst, inst.ty.is_int()),
             _ => Ok(()),
@@ -149,6 +159,22 @@ impl Check<'_> {
         ensure(self.func.slots.get(inst.c as usize) == Some(&inst.ty), || {
             "no such slot of this type".to_string()
         })
+    }
+
+    fn homes(&self, first: u32, count: u16) -> Result<(), String> {
+        let inside = first.checked_add(count.into()).is_some_and(|end| end <= self.func.homes);
+        ensure(inside && count > 0 && usize::from(count) <= TRANSFER_CELLS, || {
+            "no such homes, or too many".to_string()
+        })
+    }
+
+    /// Checks that the instruction before puts `count` values into the transfer buffer.
+    fn passed(&self, count: usize) -> Result<(), String> {
+        let first = self.func.blocks[self.block as usize].first;
+        let before = self.at.checked_sub(1).filter(|&at| at >= first);
+        let before = before.map(|at| &self.func.insts[at as usize]);
+        let passes = |b: &Inst| b.op == Op::HomePass && usize::from(b.aux) == count;
+        ensure(before.is_some_and(passes), || format!("nothing passes {count} values"))
     }
 
     fn trap(&self, inst: &Inst) -> Result<(), String> {
@@ -205,6 +231,10 @@ impl Check<'_> {
                 self.slot(inst)?;
                 (true, found == ty)
             }
+            Op::HomeStore => {
+                self.homes(inst.c, 1)?;
+                (true, found == ty)
+            }
             Op::GlobalSet => (true, found == ty),
             _ => (ty.is_float(), found == ty),
         };
@@ -231,7 +261,8 @@ impl Check<'_> {
         let (call, number) = (inst.va(), u32::from(inst.aux));
         let of = self.func.insts.get(call.index()).filter(|of| call.is_inst() && of.op.is_call());
         let sig = of.and_then(|of| self.func.sigs.get(self.func.call_sig(of).index()));
-        let makes = sig.is_some_and(|sig| (number as usize) < sig.results.len());
+        let makes =
+            sig.is_some_and(|sig| (number as usize) < sig.results.len() && !sig.wide_results());
         ensure(makes && number > 0 && call.0 + number == self.at, || {
             "no result of the call before it".to_string()
         })
@@ -245,9 +276,13 @@ impl Check<'_> {
         let values = func.list(inst);
         let direct = matches!(inst.op, Op::Call | Op::ReturnCall);
         let extra = usize::from(!direct);
-        ensure(values.len() == sig.params.len() + extra, || {
-            format!("{} arguments, expected {}", values.len(), sig.params.len() + extra)
-        })?;
+        if values.len() == extra && sig.wide_params() {
+            self.passed(sig.params.len())?;
+        } else {
+            ensure(values.len() == sig.params.len() + extra, || {
+                format!("{} arguments, expected {}", values.len(), sig.params.len() + extra)
+            })?;
+        }
         if !direct {
             ensure(func.sigs.get(inst.c as usize) == Some(sig), || {
                 format!("type {} is another signature", inst.c)
@@ -264,6 +299,15 @@ impl Check<'_> {
             return ensure(sig.results == func.signature().results, || {
                 "other results than the caller's".to_string()
             });
+        }
+        if sig.wide_results() {
+            let takes =
+                |next: &Inst| next.op == Op::HomeTake && usize::from(next.aux) == sig.results.len();
+            return ensure(
+                inst.aux & CALL_HAS_RESULT == 0
+                    && func.insts.get(self.at as usize + 1).is_some_and(takes),
+                || format!("nothing takes {} results", sig.results.len()),
+            );
         }
         ensure((inst.aux & CALL_HAS_RESULT != 0) != sig.results.is_empty(), || {
             "a call with or without a result against its signature".to_string()

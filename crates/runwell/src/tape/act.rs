@@ -209,8 +209,9 @@ fn element(store: &mut StoreOpaque, table: u32, value: Value) -> Result<u64> {
 fn invoke(store: &mut StoreOpaque, func: Func, bits: &[u128]) -> Result<()> {
     let mut regs = EMPTY;
     let ty = func.ty_in(store);
+    let cells = store.runtime.cells();
     // SAFETY: the buffer is this store's, and the call comes after the last argument.
-    let mut args = unsafe { Transfer::args(&mut regs, store.runtime.cells()) };
+    let mut args = unsafe { Transfer::args(&mut regs, cells, ty.params().len()) };
     ty.params().zip(bits).for_each(|(ty, &bits)| args.put(ty.machine(), bits));
     // SAFETY: the arguments are those of its type.
     let result = unsafe { func.invoke(store, &mut regs) };

@@ -328,7 +328,7 @@ pub(crate) unsafe fn invoke(
         // SAFETY: the arguments are there, as the caller says, and of this store.
         let (func, args) = unsafe {
             let bits = func.def(store).as_ptr() as u64;
-            let args = Transfer::args(regs, cells);
+            let args = Transfer::args(regs, cells, ty.params().len());
             (refs.func(store, bits), values(store, refs, ty.params(), args))
         };
         let event = Event::Invoke { func, args };
@@ -350,7 +350,12 @@ pub(crate) unsafe fn invoke(
         let outcome = match &result {
             // SAFETY: the results are there, and of this store.
             Ok(()) => Outcome::Values(unsafe {
-                values(store, refs, ty.results(), Transfer::results(regs, cells))
+                values(
+                    store,
+                    refs,
+                    ty.results(),
+                    Transfer::results(regs, cells, ty.results().len()),
+                )
             }),
             Err(error) => Outcome::of_error(error),
         };
@@ -391,7 +396,9 @@ pub(crate) unsafe fn host_call(
         let fuel = store.fuel_left();
         let refs = tape.refs(store);
         // SAFETY: the contract; guests pass references of their store.
-        let args = unsafe { values(store, refs, ty.params(), Transfer::args(regs, cells)) };
+        let args = unsafe {
+            values(store, refs, ty.params(), Transfer::args(regs, cells, ty.params().len()))
+        };
         let event = Event::HostCall { func, args, fuel };
         match &mut tape.mode {
             Mode::Observed { .. } => tape.tell(store, &event, &written).map(|()| Go::On),
@@ -402,7 +409,7 @@ pub(crate) unsafe fn host_call(
     if let Go::Back = go {
         let results = super::act::host_side(store, ty)?;
         // SAFETY: nothing is called any more.
-        let mut to = unsafe { Transfer::results(regs, cells) };
+        let mut to = unsafe { Transfer::results(regs, cells, ty.results().len()) };
         results.into_iter().zip(ty.results()).for_each(|(bits, ty)| to.put(ty.machine(), bits));
     }
     Ok(go)
@@ -426,7 +433,12 @@ pub(crate) unsafe fn host_done(
         let outcome = match &result {
             // SAFETY: the contract; host functions give references of their store.
             Ok(()) => Outcome::Values(unsafe {
-                values(store, refs, ty.results(), Transfer::results(regs, cells))
+                values(
+                    store,
+                    refs,
+                    ty.results(),
+                    Transfer::results(regs, cells, ty.results().len()),
+                )
             }),
             Err(error) => Outcome::of_error(error),
         };

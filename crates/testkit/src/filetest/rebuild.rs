@@ -10,6 +10,7 @@ pub(super) fn rebuild(func: &Function) -> Function {
     again.values.resize(func.insts.len(), Value::NONE);
     again.new.begin(func.index, func.sig, func.sigs.clone());
     again.new.func.slots.extend_from_slice(&func.slots);
+    again.new.func.homes = func.homes;
     again.new.func.loops.extend_from_slice(&func.loops);
     for (index, data) in func.blocks.iter().enumerate() {
         again.new.start_block(data.loop_id);
@@ -63,7 +64,12 @@ impl Again<'_> {
         let (op, ty) = (inst.op, inst.ty);
         let made = match op.info().shape {
             Shape::Nullary => match op {
+                Op::Param if self.new.func.blocks.len() == 1 => self.new.argument(ty, inst.c),
                 Op::Param => self.new.param(ty),
+                Op::HomeLoad => self.new.home_load(ty, inst.c),
+                Op::HomeMove => return self.new.home_move(inst.a, inst.c, inst.aux.into()),
+                Op::HomePass => return self.new.home_pass(inst.c, inst.aux.into()),
+                Op::HomeTake => return self.new.home_take(inst.c, inst.aux.into()),
                 Op::GlobalGet => self.new.global_get(ty, inst.c),
                 Op::SlotLoad => self.new.slot_load(ty, Slot(inst.c)),
                 Op::TableSize => self.new.table_size(ty, inst.aux),
@@ -76,6 +82,7 @@ impl Again<'_> {
                 match op {
                     Op::GlobalSet => return self.new.global_set(ty, inst.c, a),
                     Op::SlotStore => return self.new.slot_store(ty, Slot(inst.c), a),
+                    Op::HomeStore => return self.new.home_store(inst.c, a),
                     Op::TrapIf => {
                         let code = TrapCode::from_u8(inst.aux as u8).expect("a verified function");
                         return self.new.trap_if(code, a);

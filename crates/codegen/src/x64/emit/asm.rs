@@ -613,6 +613,11 @@ impl Asm {
         self.op(Op::new(0xf7).wide(size), number as u8, rm);
     }
 
+    /// Copies rcx quadwords from rsi to rdi, upwards.
+    pub(super) fn rep_movsq(&mut self) {
+        self.bytes(&[0xf3, 0x48, 0xa5]);
+    }
+
     pub(super) fn cdq(&mut self, size: u32) {
         if size == 3 {
             self.bytes(&[0x48]);

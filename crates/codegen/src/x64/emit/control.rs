@@ -1,9 +1,9 @@
 //! Jumps, calls and the moves on edges.
 
 use super::asm::{Label, Mem, Rm};
-use super::{Cold, Emit, R11, R14, R15, RAX, seq};
+use super::{Cold, Emit, R11, R14, R15, RAX, RCX, RDI, RSI, RSP, seq};
 use crate::vcode::VInst;
-use crate::x64::inst::{AluKind, MovKind, cc};
+use crate::x64::inst::{AluKind, Aux, MOp, MovKind, cc};
 use runwell_abi::{call, vmctx};
 use runwell_ir::Block;
 
@@ -130,6 +130,28 @@ impl Emit<'_> {
         self.asm().alu_rm(AluKind::Add, 3, def, Rm::Reg(R11));
     }
 
+    /// Copies homes, or homes and the transfer buffer: upwards from the first one, so that those that
+    /// move down may overlap. Of the same length however many there are.
+    pub(super) fn copy_homes(&mut self, inst: &VInst) {
+        let op = MOp::from_u16(inst.op);
+        let home =
+            |emit: &Self, number: i32| Mem::base(RSP, emit.mem.frame.home(number as u32) as i32);
+        let (listed, other) = if op == MOp::HomeTake { (RDI, RSI) } else { (RSI, RDI) };
+        let first = home(self, inst.disp);
+        self.asm().lea(3, listed, first);
+        if op == MOp::HomeMove {
+            let to = home(self, inst.imm);
+            self.asm().lea(3, other, to);
+        } else {
+            let runtime = Rm::Mem(Mem::base(R14, vmctx::RUNTIME as i32));
+            self.asm().movx(MovKind::Q, other, runtime);
+            self.asm().alu_ri(AluKind::Add, 3, other, vmctx::RT_TRANSFER as i32);
+        }
+        // Two quadwords each.
+        self.asm().mov_ri_flags(RCX, u64::from(2 * Aux(inst.aux).count()));
+        self.asm().rep_movsq();
+    }
+
     /// Calls a function of the module.
     pub(super) fn call(&mut self, callee: u32) {
         self.asm().call_function(callee);
@@ -154,7 +176,7 @@ impl Emit<'_> {
 
     fn restore_context(&mut self) {
         if let Some(offset) = self.mem.frame.context {
-            let slot = Rm::Mem(Mem::base(super::RSP, offset as i32));
+            let slot = Rm::Mem(Mem::base(RSP, offset as i32));
             self.asm().movx(MovKind::Q, R14, slot);
         }
         if !self.input.env.memories.is_empty() {

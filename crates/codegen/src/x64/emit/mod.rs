@@ -35,7 +35,10 @@ const R14: u8 = runwell_abi::call::VMCTX_REG;
 /// The base of memory 0.
 const R15: u8 = runwell_abi::call::MEMORY_REG;
 const RAX: u8 = 0;
+const RCX: u8 = 1;
 const RDX: u8 = 2;
+const RSI: u8 = 6;
+const RDI: u8 = 7;
 
 /// Code that is put off behind the blocks.
 #[derive(Copy, Clone, Debug)]
@@ -245,7 +248,7 @@ impl Emit<'_> {
                 let half = u128::from(pool(inst.imm, inst.disp));
                 self.asm().constant(half | half << 64, 16)
             }
-            7 => Mem::base(RSP, self.mem.frame.slots[inst.disp as usize] as i32),
+            7 => Mem::base(RSP, self.mem.frame.slot(inst.disp as u32) as i32),
             _ => Mem { base: None, index, disp: inst.disp, label: None },
         }
     }

@@ -226,6 +226,7 @@ impl Emit<'_> {
             MOp::FuelBack => self.asm().alu_ri(AluKind::Add, 3, R13, imm),
             MOp::FuelFor => self.charge_for(inst),
             MOp::Ud2 => self.asm().trap(trap_code(aux.kind())),
+            MOp::HomeMove | MOp::HomePass | MOp::HomeTake => self.copy_homes(inst),
             MOp::Jmp => self.jump(block, imm as u32),
             MOp::Jcc => self.branch(block, aux.cc()),
             MOp::Switch => self.switch(block, inst),

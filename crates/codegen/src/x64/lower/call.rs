@@ -1,11 +1,11 @@
 //! Calls, returns, and the arguments of the function itself.
 
-use super::{RAX, Rhs, def_fixed, def_reg, mov_kind, use_fixed, use_reg};
+use super::{RAX, RCX, RDI, RSI, Rhs, def_fixed, def_reg, mov_kind, use_fixed, use_reg};
 use crate::lower::Lower;
 use crate::vcode::{Operand, PReg, RegSet, VReg};
 use crate::x64::inst::{Amode, Aux, MOp, MovKind, Src, cc};
 use crate::x64::{ALLOCATABLE, callee_saved};
-use runwell_abi::call::{FLOAT_RESULTS, INT_RESULTS, LIBCALL_ARGS};
+use runwell_abi::call::{FLOAT_ARGS, INT_ARGS, LIBCALL_ARGS, NARROW_PARAMS, NARROW_RESULTS};
 use runwell_abi::{ArgLoc, CallAbi, vmctx};
 use runwell_ir::{Inst, Op, TrapCode, Type, Value};
 
@@ -42,7 +42,15 @@ fn runtime(cx: &mut Lower<'_>) -> VReg {
     cx.load(Type::I64, MovKind::Q, Amode::vmctx(vmctx::RUNTIME))
 }
 
-/// Puts values where `abi` wants them: cells are stored, registers become operands.
+/// Copies homes, or homes and the transfer buffer.
+pub(super) fn copy_homes(cx: &mut Lower<'_>, op: MOp, inst: &Inst) {
+    let clobbers = cx.clobbers(RegSet::EMPTY.with(RSI).with(RDI).with(RCX));
+    let aux = Aux::default().with_count(inst.aux.into());
+    cx.op_full(op, aux, inst.a as i32, inst.c as i32, clobbers, &[]);
+}
+
+/// Puts values where `abi` wants them: cells are stored, registers become operands. There may be none,
+/// when all of them are in the transfer buffer already.
 fn pass(
     cx: &mut Lower<'_>,
     mut abi: CallAbi,
@@ -126,10 +134,23 @@ fn load_cells(cx: &mut Lower<'_>, cells: &[(VReg, u16, Type)]) {
 /// The start of the function: defines the parameters that are used.
 pub(in crate::x64) fn entry(cx: &mut Lower<'_>, params: u32) {
     let func = cx.func;
-    let wanted: Vec<Option<VReg>> = (0..params).map(|p| cx.used(p).then(|| cx.result(p))).collect();
     let (mut operands, mut cells) = (Operands::new(), Vec::new());
     let types = &func.signature().params;
-    receive(cx, CallAbi::args(), types, &wanted, false, &mut operands, &mut cells);
+    let mut wanted = [None; NARROW_PARAMS];
+    for at in 0..params {
+        if !cx.used(at) {
+            continue;
+        }
+        let (vreg, inst) = (cx.result(at), &func.insts[at as usize]);
+        match wanted.get_mut(inst.c as usize) {
+            Some(wanted) if !func.signature().wide_params() => *wanted = Some(vreg),
+            _ => cells.push((vreg, inst.c as u16, inst.ty)),
+        }
+    }
+    if !func.signature().wide_params() {
+        let abi = CallAbi::args(types.len());
+        receive(cx, abi, types, &wanted, false, &mut operands, &mut cells);
+    }
     cx.op(MOp::Args, Aux::default(), 0, operands.as_slice());
     load_cells(cx, &cells);
 }
@@ -138,7 +159,7 @@ pub(super) fn ret(cx: &mut Lower<'_>, inst: &Inst) {
     let func = cx.func;
     let mut operands = Operands::new();
     let types = &func.signature().results;
-    pass(cx, CallAbi::results(), types, func.list(inst), &mut operands);
+    pass(cx, CallAbi::results(types.len()), types, func.list(inst), &mut operands);
     cx.op(MOp::Ret, Aux::default(), 0, operands.as_slice());
 }
 
@@ -213,7 +234,9 @@ pub(super) fn call(cx: &mut Lower<'_>, index: u32, inst: &Inst) {
         (&sig.params, &sig.results)
     };
     // Results beyond the first are made by the instructions behind the call.
-    let mut wanted: Vec<Option<VReg>> = vec![None; results.len()];
+    let results = if results.len() > NARROW_RESULTS { &[] } else { &**results };
+    let mut wanted = [None; NARROW_RESULTS];
+    let wanted = &mut wanted[..results.len()];
     if let Some(first) = wanted.first_mut() {
         *first = cx.wanted(index);
     }
@@ -228,9 +251,9 @@ pub(super) fn call(cx: &mut Lower<'_>, index: u32, inst: &Inst) {
     }
     let (target, args) = target(cx, inst);
     let (mut operands, mut cells) = (Operands::new(), Vec::new());
-    receive(cx, CallAbi::results(), results, &wanted, true, &mut operands, &mut cells);
+    receive(cx, CallAbi::results(results.len()), results, wanted, true, &mut operands, &mut cells);
     let clobbers = clobbers(cx, &operands);
-    pass(cx, CallAbi::args(), params, args, &mut operands);
+    pass(cx, CallAbi::args(params.len()), params, args, &mut operands);
     let (op, imm) = match target {
         Target::Direct(callee) => {
             cx.facts.switches |= cx.env.tail_calls_leave;
@@ -254,7 +277,7 @@ pub(super) fn tail_call(cx: &mut Lower<'_>, inst: &Inst) {
     let params = &func.sigs[func.call_sig(inst).index()].params;
     let (target, args) = target(cx, inst);
     let mut operands = Operands::new();
-    pass(cx, CallAbi::args(), params, args, &mut operands);
+    pass(cx, CallAbi::args(params.len()), params, args, &mut operands);
     match target {
         Target::Direct(callee) => {
             cx.op(MOp::TailCall, Aux::default(), callee as i32, operands.as_slice());
@@ -303,10 +326,4 @@ pub(super) fn ref_func(cx: &mut Lower<'_>, index: u32, inst: &Inst) {
     cx.op_mem(MOp::Lea, Aux::sized(3), 0, &at, &[def_reg(def)]);
 }
 
-const _: () = assert!(
-    INT_RESULTS.len()
-        + FLOAT_RESULTS
-        + runwell_abi::call::INT_ARGS.len()
-        + runwell_abi::call::FLOAT_ARGS
-        < Operands::MAX
-);
+const _: () = assert!(NARROW_RESULTS + INT_ARGS.len() + FLOAT_ARGS < Operands::MAX);

@@ -11,6 +11,11 @@ use runwell_ir::{Inst, Op, TrapCode, Type, Value};
 /// Static offsets below this need no check in a guarded memory: its guard is that large.
 const GUARD: u64 = 1 << 31;
 
+/// A home.
+pub(super) fn home(cx: &Lower<'_>, number: u32) -> Amode {
+    slot(cx.func.slots.len() as u32 + number)
+}
+
 /// A frame slot.
 pub(super) fn slot(number: u32) -> Amode {
     Amode { base: Base::Slot, index: None, disp: number as i32, traps: false, low: 0 }
@@ -359,7 +364,7 @@ impl Lower<'_> {
     pub(super) fn can_sink(&self, value: Value, ty: Type) -> bool {
         self.single(value).is_some_and(|(index, inst)| {
             inst.ty == ty
-                && matches!(inst.op, Op::Load | Op::GlobalGet | Op::SlotLoad)
+                && matches!(inst.op, Op::Load | Op::GlobalGet | Op::SlotLoad | Op::HomeLoad)
                 && self.unordered(index)
         })
     }
@@ -376,6 +381,7 @@ impl Lower<'_> {
         Some(match inst.op {
             Op::GlobalGet => global(self, inst.c),
             Op::SlotLoad => slot(inst.c),
+            Op::HomeLoad => home(self, inst.c),
             _ => self.sunk_address(index, &inst),
         })
     }

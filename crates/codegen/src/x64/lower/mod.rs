@@ -25,6 +25,8 @@ enum Rhs {
 const RAX: PReg = PReg::int(0);
 const RCX: PReg = PReg::int(1);
 const RDX: PReg = PReg::int(2);
+const RSI: PReg = PReg::int(6);
+const RDI: PReg = PReg::int(7);
 
 fn use_reg(vreg: VReg) -> Operand {
     Operand::used(vreg, Constraint::Reg)
@@ -294,6 +296,18 @@ pub(super) fn inst(cx: &mut Lower<'_>, index: u32, inst: &Inst) {
         SlotStore => {
             memory::store_to(cx, inst.va(), mov_kind(inst.ty), inst.ty, |_| memory::slot(inst.c))
         }
+        HomeLoad => {
+            let def = cx.result(index);
+            let home = memory::home(cx, inst.c);
+            cx.mov(def, mov_kind(inst.ty), Rhs::Mem(home));
+        }
+        HomeStore => {
+            let home = memory::home(cx, inst.c);
+            memory::store_to(cx, inst.va(), mov_kind(inst.ty), inst.ty, |_| home);
+        }
+        HomeMove => call::copy_homes(cx, MOp::HomeMove, inst),
+        HomePass => call::copy_homes(cx, MOp::HomePass, inst),
+        HomeTake => call::copy_homes(cx, MOp::HomeTake, inst),
         TrapIf => {
             let cc = compare::condition(cx, inst.va());
             cx.op(MOp::TrapCc, Aux::default().with_cc(cc).with_kind(u32::from(inst.aux)), 0, &[]);

@@ -1,9 +1,9 @@
 //! Calls, returns, traps, and the frame.
 
 use super::Class::{Fixed, Int};
-use super::{Sweep, form, listing};
+use super::{Form, Sweep, form, listing};
 use crate::vcode::PReg;
-use crate::x64::inst::{Aux, MOp};
+use crate::x64::inst::{Aux, MOp, MovKind, Src};
 use runwell_abi::{LibCall, TrapCode};
 
 pub(super) fn sweep(s: &mut Sweep) {
@@ -21,8 +21,25 @@ pub(super) fn sweep(s: &mut Sweep) {
         s.check(&call, |_| true, &[&line, "call qword ptr [r14+0x10]", "ret"]);
     }
     fuel(s);
+    copies(s);
     calls(s);
     leaving(s);
+}
+
+/// Homes are 16 bytes each, from 0x100 on.
+fn copies(s: &mut Sweep) {
+    const COPY: [&str; 3] = ["mov ecx, 0x14", "rep movsq [rdi], [rsi]", "ret"];
+    let copy = |op, to| Form { disp: 3, ..form(op, Aux::default().with_count(10), to, &[]) };
+    let down = ["lea rsi, [rsp+0x130]", "lea rdi, [rsp+0x110]"];
+    s.check(&copy(MOp::HomeMove, 1), |_| true, &[&down[..], &COPY].concat());
+    let out = ["lea rsi, [rsp+0x130]", "mov rdi, [r14]", "add rdi, 0x40"];
+    s.check(&copy(MOp::HomePass, 0), |_| true, &[&out[..], &COPY].concat());
+    let into = ["lea rdi, [rsp+0x130]", "mov rsi, [r14]", "add rsi, 0x40"];
+    s.check(&copy(MOp::HomeTake, 0), |_| true, &[&into[..], &COPY].concat());
+    // A single home of a variable's kind: number 2 behind the two variables is home 0.
+    let load = Aux::default().with_kind(MovKind::L as u32).from(Src::Mem).with_base(7);
+    let load = Form { disp: 4, ..form(MOp::MovX, load, 0, &[Int]) };
+    s.check(&load, |_| true, &["mov {0d}, [rsp+0x120]", "ret"]);
 }
 
 fn fuel(s: &mut Sweep) {

@@ -53,6 +53,8 @@ const NAMES: [[&str; 4]; 16] = [
 const INTS: [u8; 12] = [0, 1, 2, 3, 5, 6, 7, 8, 9, 10, 12, 13];
 /// Offsets of the spill slots in the frame of these tests, also spelt out in [`fill`].
 const SPILLS: [u32; 3] = [0x8, 0x18, 0x200];
+/// Offset of the homes.
+const HOMES: u32 = 0x100;
 /// Offset of frame slot 1; the one of slot 0 is 0x40.
 const SLOTS: [u32; 2] = [0x40, 0x90];
 
@@ -188,6 +190,7 @@ impl Sweep {
         let frame = &mut emitter.frame;
         frame.spills = SPILLS.to_vec();
         frame.slots = SLOTS.to_vec();
+        frame.homes = HOMES;
         frame.saved.clone_from(&self.saved);
         (frame.bytes, frame.checked) = (self.bytes, self.checked);
         frame.excess = self.excess;

@@ -50,6 +50,8 @@ enum Want {
     },
     /// A jump to this offset.
     To(u64),
+    /// Memory at a register that the instruction does not name.
+    Implied(OpKind),
 }
 
 /// Register `number` of a size, or memory of that size.
@@ -176,7 +178,8 @@ impl Sweep {
         if inst.mnemonic() != mnemonic {
             fail(format!("wanted {mnemonic:?}, got {inst}"));
         }
-        if inst.has_lock_prefix() || inst.has_rep_prefix() || inst.has_repne_prefix() {
+        let repeats = mnemonic == Mnemonic::Movsq;
+        if inst.has_lock_prefix() || inst.has_rep_prefix() != repeats || inst.has_repne_prefix() {
             fail(format!("prefixes of {inst}"));
         }
         if inst.op_count() as usize != want.len() {
@@ -193,6 +196,7 @@ impl Sweep {
                 Want::To(target) => {
                     inst.op_kind(at) == OpKind::NearBranch64 && inst.near_branch64() == target
                 }
+                Want::Implied(kind) => inst.op_kind(at) == kind,
                 Want::Imm { value, bits, field } => {
                     immediate_bytes = field;
                     let mask = u64::MAX >> (64 - bits);

@@ -2,7 +2,7 @@
 
 use super::{IMMS, Mem, Rm, Sweep, Want, ask, few_mems, g, grm, imm, mems, numbers, rms, x, xrm};
 use crate::x64::inst::MovKind;
-use iced_x86::Mnemonic;
+use iced_x86::{Mnemonic, OpKind};
 
 pub(super) fn sweep(s: &mut Sweep) {
     registers(s);
@@ -11,6 +11,8 @@ pub(super) fn sweep(s: &mut Sweep) {
     stores(s);
     addresses(s);
     conditions(s);
+    let (to, from) = (Want::Implied(OpKind::MemoryESRDI), Want::Implied(OpKind::MemorySegRSI));
+    ask!(s, rep_movsq(), Mnemonic::Movsq, [to, from]);
 }
 
 fn registers(s: &mut Sweep) {
