@@ -121,6 +121,7 @@ fn context(options: &Run) -> Result<WasiCtx> {
             },
         }
     }
+    builder.virtual_ns_per_fuel(options.clock_rate);
     if options.clock == Source::Real || options.real {
         builder.real_clock();
     }

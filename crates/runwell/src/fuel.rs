@@ -39,8 +39,26 @@ impl StoreOpaque {
     fn set_fuel(&mut self, fuel: u64) -> Result<()> {
         self.metered()?;
         self.tell(|_, _| Event::SetFuel(fuel));
-        self.runtime.set_fuel(fuel);
+        self.put_fuel(fuel);
         Ok(())
+    }
+
+    /// Sets the fuel left, and goes on counting what was used.
+    pub(crate) fn put_fuel(&mut self, fuel: u64) {
+        let used = self.fuel_used();
+        self.runtime.set_fuel(fuel);
+        self.fuel_mark = (used, self.runtime.fuel());
+    }
+
+    /// What guests have used so far.
+    fn fuel_used(&self) -> u64 {
+        let (used, then) = self.fuel_mark;
+        used.saturating_add(then.saturating_sub(self.runtime.fuel()))
+    }
+
+    fn fuel_consumed(&self) -> Result<u64> {
+        self.metered()?;
+        Ok(self.fuel_used())
     }
 }
 
@@ -72,6 +90,30 @@ impl<T: 'static> Store<T> {
     /// When the engine does not meter.
     pub fn set_fuel(&mut self, fuel: u64) -> Result<()> {
         self.inner_mut().opaque.set_fuel(fuel)
+    }
+
+    /// The fuel that guests of this store have used so far, however it was given to them.
+    ///
+    /// ```
+    /// use runwell::{Config, Engine, Instance, Module, Store};
+    ///
+    /// let engine = Engine::new(Config::new().consume_fuel(true))?;
+    /// let module = Module::new(&engine, r#"(module (func (export "f") (drop (i32.const 1))))"#)?;
+    /// let mut store = Store::new(&engine, ());
+    /// let instance = Instance::new(&mut store, &module, &[])?;
+    /// let f = instance.get_typed_func::<(), ()>(&mut store, "f")?;
+    /// for _ in 0..5 {
+    ///     store.set_fuel(1000)?;
+    ///     f.call(&mut store, ())?;
+    /// }
+    /// assert_eq!(store.fuel_consumed()?, 5);
+    /// # Ok::<(), runwell::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// When the engine does not meter.
+    pub fn fuel_consumed(&self) -> Result<u64> {
+        self.inner().opaque.fuel_consumed()
     }
 
     /// Gives up the suspended call of this store, if there is one: its frames are dropped.
@@ -115,6 +157,14 @@ impl<T: 'static> Caller<'_, T> {
     /// When the engine does not meter.
     pub fn get_fuel(&self) -> Result<u64> {
         self.store.0.opaque.get_fuel()
+    }
+
+    /// The fuel that guests of the store have used so far, see [`Store::fuel_consumed`].
+    ///
+    /// # Errors
+    /// When the engine does not meter.
+    pub fn fuel_consumed(&self) -> Result<u64> {
+        self.store.0.opaque.fuel_consumed()
     }
 
     /// Sets the fuel left, see [`Store::set_fuel`]. The guest goes on with it.

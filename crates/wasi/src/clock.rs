@@ -1,9 +1,11 @@
 //! Clocks: virtual until the embedder asks for real ones.
 //!
-//! The virtual clock makes runs repeatable. It starts at a fixed moment, goes on by a fixed step at
-//! each reading, so that loops that wait for time to pass end, and jumps to the deadline when the
-//! guest sleeps, so that nobody waits. All four clocks of WASI count the same time; the real-time
-//! clock adds the moment of the start.
+//! The virtual clock makes runs repeatable. It starts at a fixed moment and jumps to the deadline when
+//! the guest sleeps, so that nobody waits. In between it goes on with the fuel that a metered guest uses:
+//! what takes longer takes more time, in proportion, and the same on every machine and in every slicing
+//! of the fuel. Where nothing is metered it goes on by a fixed step at each reading, so that loops that
+//! wait for time to pass end. All four clocks of WASI count the same time; the real-time clock adds the
+//! moment of the start.
 
 use crate::errno::{Errno, Result};
 use rustix::time::{ClockId, clock_getres, clock_gettime};
@@ -14,6 +16,10 @@ pub const VIRTUAL_EPOCH_NS: u64 = 1_735_689_600_000_000_000;
 /// By how much a reading advances the virtual clock, in nanoseconds.
 pub const VIRTUAL_STEP_NS: u64 = 1_000;
 
+/// By how much a unit of fuel advances the virtual clock of a metered guest, in nanoseconds: about what an
+/// operator takes.
+pub const VIRTUAL_NS_PER_FUEL: u64 = 1;
+
 pub(crate) const REALTIME: u32 = 0;
 pub(crate) const MONOTONIC: u32 = 1;
 const PROCESS_CPUTIME: u32 = 2;
@@ -22,7 +28,7 @@ const THREAD_CPUTIME: u32 = 3;
 /// What the guest's clocks read.
 #[derive(Debug, Clone)]
 pub(crate) enum Clock {
-    /// Counts its own readings.
+    /// Counts fuel, or its own readings.
     Virtual {
         /// Real time at the start.
         epoch: u64,
@@ -30,6 +36,10 @@ pub(crate) enum Clock {
         step: u64,
         /// Nanoseconds since the start.
         elapsed: u64,
+        /// Nanoseconds per unit of fuel; 0 when readings are counted all the same.
+        per_fuel: u64,
+        /// The fuel that had been used when it was last told, if the guest is metered.
+        fuel: Option<u64>,
     },
     /// Asks the host. Monotonic time counts from `start`, so that it tells nothing about the host.
     Real {
@@ -41,7 +51,7 @@ pub(crate) enum Clock {
 impl Clock {
     /// A virtual clock.
     pub(crate) fn new_virtual(epoch: u64, step: u64) -> Clock {
-        Clock::Virtual { epoch, step, elapsed: 0 }
+        Clock::Virtual { epoch, step, elapsed: 0, per_fuel: VIRTUAL_NS_PER_FUEL, fuel: None }
     }
 
     /// The host's.
@@ -72,7 +82,7 @@ impl Clock {
     /// Reads a clock.
     pub(crate) fn read(&mut self, id: u32) -> Result<u64> {
         let now = self.peek(id)?;
-        if let Clock::Virtual { step, elapsed, .. } = self {
+        if let Clock::Virtual { step, elapsed, fuel: None, .. } = self {
             *elapsed = elapsed.saturating_add(*step);
         }
         Ok(now)
@@ -81,10 +91,25 @@ impl Clock {
     /// The smallest difference that a clock shows.
     pub(crate) fn resolution(&self, id: u32) -> Result<u64> {
         match self {
+            Clock::Virtual { per_fuel, fuel: Some(_), .. } if id <= THREAD_CPUTIME => {
+                Ok((*per_fuel).max(1))
+            }
             Clock::Virtual { step, .. } if id <= THREAD_CPUTIME => Ok((*step).max(1)),
             Clock::Virtual { .. } => Err(Errno::Inval),
             Clock::Real { .. } => Ok(nanoseconds(clock_getres(host_id(id)?)).max(1)),
         }
+    }
+
+    /// Lets the time pass that a metered guest has taken, which has used `consumed` units of fuel in all.
+    pub(crate) fn fuel(&mut self, consumed: u64) {
+        let Clock::Virtual { elapsed, per_fuel, fuel, .. } = self else { return };
+        if *per_fuel == 0 {
+            return;
+        }
+        // A count that starts anew is that of another store.
+        let since = consumed.checked_sub(fuel.unwrap_or(0)).unwrap_or(consumed);
+        *elapsed = elapsed.saturating_add(since.saturating_mul(*per_fuel));
+        *fuel = Some(consumed);
     }
 
     /// Lets `nanoseconds` of virtual time pass; real time passes by itself.
@@ -159,6 +184,25 @@ mod tests {
         assert_eq!(mem.read_u64(0), Ok(3 * VIRTUAL_STEP_NS));
         clock_res_get(&mut ctx, &mut mem, MONOTONIC, 0).unwrap();
         assert_eq!(mem.read_u64(0), Ok(VIRTUAL_STEP_NS));
+    }
+
+    #[test]
+    fn virtual_time_goes_on_with_fuel() {
+        let mut clock = Clock::new_virtual(1000, 7);
+        if let Clock::Virtual { per_fuel, .. } = &mut clock {
+            *per_fuel = 3;
+        }
+        clock.fuel(10);
+        assert_eq!((clock.read(MONOTONIC), clock.read(REALTIME)), (Ok(30), Ok(1030)));
+        assert_eq!(clock.resolution(MONOTONIC), Ok(3));
+        clock.advance(100);
+        clock.fuel(11);
+        assert_eq!(clock.read(MONOTONIC), Ok(133));
+        // Another store.
+        clock.fuel(5);
+        assert_eq!(clock.read(MONOTONIC), Ok(148));
+        clock.fuel(u64::MAX);
+        assert_eq!(clock.read(MONOTONIC), Ok(u64::MAX));
     }
 
     #[test]

@@ -211,6 +211,42 @@ impl WasiCtxBuilder {
         self
     }
 
+    /// Sets by how many nanoseconds each unit of fuel advances the virtual clock of a metered guest, after
+    /// [`WasiCtxBuilder::virtual_clock`] if that is called; 1 unless said otherwise. With 0 it goes on at
+    /// each reading, as without fuel.
+    ///
+    /// ```
+    /// use runwell::{Config, Engine, Linker, Module, Store};
+    /// use runwell_wasi::{WasiCtx, WasiCtxBuilder};
+    ///
+    /// # fn main() -> runwell::Result<()> {
+    /// let engine = Engine::new(Config::new().consume_fuel(true))?;
+    /// let mut linker = Linker::<WasiCtx>::new(&engine);
+    /// runwell_wasi::add_to_linker(&mut linker, |ctx| ctx)?;
+    /// let module = Module::new(&engine, r#"(module
+    ///     (import "wasi_snapshot_preview1" "clock_time_get"
+    ///         (func $time (param i32 i64 i32) (result i32)))
+    ///     (memory (export "memory") 1)
+    ///     (func (export "now") (result i64)
+    ///         (drop (call $time (i32.const 1) (i64.const 0) (i32.const 0)))
+    ///         (i64.load (i32.const 0))))"#)?;
+    /// let mut store = Store::new(&engine, WasiCtxBuilder::new().virtual_ns_per_fuel(10).build());
+    /// store.set_fuel(1_000_000)?;
+    /// let instance = linker.instantiate(&mut store, &module)?;
+    /// let now = instance.get_typed_func::<(), u64>(&mut store, "now")?;
+    /// // Each call: four operators up to the clock, and two after it that cost.
+    /// assert_eq!(now.call(&mut store, ())?, 40);
+    /// assert_eq!(now.call(&mut store, ())?, 40 + 10 * store.fuel_consumed()? / 2);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn virtual_ns_per_fuel(&mut self, nanoseconds: u64) -> &mut Self {
+        if let Clock::Virtual { per_fuel, .. } = &mut self.clock {
+            *per_fuel = nanoseconds;
+        }
+        self
+    }
+
     /// Clocks are the host's, and sleeping takes time.
     pub fn real_clock(&mut self) -> &mut Self {
         self.clock = Clock::new_real();

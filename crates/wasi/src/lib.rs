@@ -62,7 +62,7 @@ mod stream;
 mod table;
 
 pub use args::I32Exit;
-pub use clock::{VIRTUAL_EPOCH_NS, VIRTUAL_STEP_NS};
+pub use clock::{VIRTUAL_EPOCH_NS, VIRTUAL_NS_PER_FUEL, VIRTUAL_STEP_NS};
 pub use ctx::{WasiCtx, WasiCtxBuilder};
 pub use errno::{Errno, Result};
 pub use link::{MODULE, add_to_linker};

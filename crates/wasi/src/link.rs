@@ -20,9 +20,14 @@ fn call<T: 'static>(
             "`{MODULE}::{name}` needs the caller's memory, but the caller exports none called `memory`"
         )));
     };
+    let fuel = caller.fuel_consumed().ok();
     let mut store = caller.as_context_mut();
     let (bytes, data) = memory.data_and_store_mut(&mut store);
-    Ok(match function(get(data), &mut GuestMemory::new(bytes)) {
+    let ctx = get(data);
+    if let Some(fuel) = fuel {
+        ctx.clock.fuel(fuel);
+    }
+    Ok(match function(ctx, &mut GuestMemory::new(bytes)) {
         Ok(()) => 0,
         Err(error) => i32::from(error.raw()),
     })

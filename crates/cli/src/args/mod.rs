@@ -40,7 +40,7 @@ pub(crate) struct Options {
 #[derive(Subcommand, Debug)]
 pub(crate) enum Command {
     /// Runs a program, or one function of a module
-    Run(Run),
+    Run(Box<Run>),
     /// Runs a recording again, without the host, and shows the state at its end or wherever it is to stop
     Replay(Replay),
     /// Compiles a module in full and says what it cost

@@ -27,6 +27,9 @@ pub(crate) struct Run {
     /// Clocks
     #[arg(long, value_enum, default_value = "virtual")]
     pub(crate) clock: Source,
+    /// Nanoseconds of virtual time for each unit of fuel, with --fuel; 0 counts readings instead
+    #[arg(long, value_name = "NS", default_value_t = runwell_wasi::VIRTUAL_NS_PER_FUEL)]
+    pub(crate) clock_rate: u64,
     /// Randomness
     #[arg(long, value_enum, default_value = "virtual")]
     pub(crate) random: Source,
