@@ -69,8 +69,8 @@ pub(crate) struct InstanceState {
 }
 
 impl InstanceState {
-    /// The record of function `index`.
-    fn func(&self, index: u32) -> NonNull<FuncRefDef> {
+    /// The record of function `index`, which is imported or can be referred to.
+    pub(crate) fn func(&self, index: u32) -> NonNull<FuncRefDef> {
         let info = &self.module.inner().info;
         if index < info.imported_funcs() {
             self.vmctx.imported_func(index)
@@ -123,7 +123,7 @@ impl Instance {
         instantiate(store, of, imported)
     }
 
-    fn state<'a>(&self, store: &'a StoreOpaque) -> &'a InstanceState {
+    pub(crate) fn state<'a>(&self, store: &'a StoreOpaque) -> &'a InstanceState {
         assert!(self.store == store.id(), "an Instance was used with another store than its own");
         &store.instances[self.index as usize]
     }
@@ -277,8 +277,15 @@ impl<T: 'static> InstancePre<T> {
     /// As for [`Instance::new`].
     pub fn instantiate(&self, mut store: impl AsContextMut<Data = T>) -> Result<Instance> {
         let mut store = store.as_context_mut();
-        let (store, module) = (store.opaque(), self.module.inner());
-        check_store(store, module)?;
+        let store = store.opaque();
+        check_store(store, self.module.inner())?;
+        let imported = self.imported(store)?;
+        instantiate(store, &self.module, imported)
+    }
+
+    /// Puts what is imported into the store.
+    pub(crate) fn imported(&self, store: &mut StoreOpaque) -> Result<Imported> {
+        let module = self.module.inner();
         let mut imported = Imported::of(module);
         for (number, definition) in self.imports.iter().enumerate() {
             match definition {
@@ -291,13 +298,13 @@ impl<T: 'static> InstancePre<T> {
                 }
             }
         }
-        instantiate(store, &self.module, imported)
+        Ok(imported)
     }
 }
 
 /// The imports by kind, as store indices or records.
 #[derive(Default)]
-struct Imported {
+pub(crate) struct Imported {
     funcs: Vec<NonNull<FuncRefDef>>,
     memories: Vec<u32>,
     tables: Vec<u32>,
@@ -318,7 +325,7 @@ impl Imported {
 }
 
 /// An error unless instances of the module may be made in the store.
-fn check_store(store: &mut StoreOpaque, module: &ModuleInner) -> Result<()> {
+pub(crate) fn check_store(store: &mut StoreOpaque, module: &ModuleInner) -> Result<()> {
     if !crate::Engine::same(store.engine(), &module.engine) {
         return Err(Error::msg("a module was instantiated in a store of another engine"));
     }
@@ -444,7 +451,11 @@ fn limits_fit(min: u64, max: Option<u64>, wanted_min: u64, wanted_max: Option<u6
 }
 
 /// Makes the instance's own objects and its context. Nothing of it runs yet.
-fn build(store: &mut StoreOpaque, of: &Module, imported: Imported) -> Result<InstanceState> {
+pub(crate) fn build(
+    store: &mut StoreOpaque,
+    of: &Module,
+    imported: Imported,
+) -> Result<InstanceState> {
     let module = of.inner();
     let info = &module.info;
     let Imported { funcs, mut memories, mut tables, mut globals } = imported;

@@ -78,7 +78,7 @@ pub use module::{Module, ModuleExport, ResourcesRequired};
 pub use reference::{ExternRef, Rooted};
 pub use runwell_compiler::{Error as CompileError, ImageError, PassReport, Progress, Report};
 pub use runwell_vm::InterruptHandle;
-pub use state::StateHash;
+pub use state::{SnapshotError, StateHash};
 pub use store::Store;
 pub use table::Table;
 pub use trap::{FrameInfo, Trap, WasmBacktrace};

@@ -3,11 +3,15 @@
 //! - `refs` names functions and host objects without addresses.
 //! - `pages` hashes memories by what changed.
 //! - `hash` puts the hash of a whole store together.
+//! - `snapshot` writes instances down, `restore` makes them again.
 
 mod hash;
 mod pages;
 pub(crate) mod refs;
+mod restore;
+mod snapshot;
 
 pub use hash::StateHash;
 pub(crate) use hash::{type_code, type_of_code};
 pub(crate) use pages::{PAGE, PageHashes, page_of};
+pub use snapshot::SnapshotError;

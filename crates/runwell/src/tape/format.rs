@@ -4,8 +4,8 @@
 //! LEB128. What is read is not trusted: lengths are compared with what is there before anything is
 //! allocated, and every event has to be used up to its end.
 
-mod decode;
-mod encode;
+pub(crate) mod decode;
+pub(crate) mod encode;
 #[cfg(test)]
 mod tests;
 

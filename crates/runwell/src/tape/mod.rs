@@ -50,7 +50,7 @@
 
 mod act;
 mod event;
-mod format;
+pub(crate) mod format;
 pub(crate) mod hooks;
 mod player;
 mod record;

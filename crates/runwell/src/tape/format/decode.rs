@@ -7,27 +7,27 @@ use crate::tape::event::{Event, Import, Outcome, Setup, Value};
 use crate::types::{FuncType, GlobalType, MemoryType, Mutability, RefType, TableType, ValType};
 
 /// Why an event's bytes are none.
-pub(super) type Bad = &'static str;
+pub(crate) type Bad = &'static str;
 
 /// Takes an event apart.
-pub(super) struct In<'a>(pub(super) &'a [u8]);
+pub(crate) struct In<'a>(pub(crate) &'a [u8]);
 
 impl<'a> In<'a> {
-    fn take(&mut self, len: usize) -> Result<&'a [u8], Bad> {
+    pub(crate) fn take(&mut self, len: usize) -> Result<&'a [u8], Bad> {
         let (taken, rest) = self.0.split_at_checked(len).ok_or("it ends too early")?;
         self.0 = rest;
         Ok(taken)
     }
 
-    fn array<const N: usize>(&mut self) -> Result<[u8; N], Bad> {
+    pub(crate) fn array<const N: usize>(&mut self) -> Result<[u8; N], Bad> {
         Ok(self.take(N)?.try_into().expect("as many bytes as were asked for"))
     }
 
-    fn byte(&mut self) -> Result<u8, Bad> {
+    pub(crate) fn byte(&mut self) -> Result<u8, Bad> {
         Ok(self.array::<1>()?[0])
     }
 
-    fn flag(&mut self) -> Result<bool, Bad> {
+    pub(crate) fn flag(&mut self) -> Result<bool, Bad> {
         match self.byte()? {
             0 => Ok(false),
             1 => Ok(true),
@@ -35,7 +35,7 @@ impl<'a> In<'a> {
         }
     }
 
-    pub(super) fn number(&mut self) -> Result<u64, Bad> {
+    pub(crate) fn number(&mut self) -> Result<u64, Bad> {
         let mut number = 0u64;
         for shift in (0..64).step_by(7) {
             let byte = self.byte()?;
@@ -55,12 +55,12 @@ impl<'a> In<'a> {
         Err("no number of 64 bits")
     }
 
-    fn index(&mut self) -> Result<u32, Bad> {
+    pub(crate) fn index(&mut self) -> Result<u32, Bad> {
         u32::try_from(self.number()?).map_err(|_| "a number of more than 32 bits")
     }
 
     /// A number of things that take at least a byte each.
-    fn count(&mut self) -> Result<usize, Bad> {
+    pub(crate) fn count(&mut self) -> Result<usize, Bad> {
         let count = self.number()?;
         usize::try_from(count)
             .ok()
@@ -68,17 +68,17 @@ impl<'a> In<'a> {
             .ok_or("more things than bytes")
     }
 
-    fn bytes(&mut self) -> Result<&'a [u8], Bad> {
+    pub(crate) fn bytes(&mut self) -> Result<&'a [u8], Bad> {
         let len = self.count()?;
         self.take(len)
     }
 
-    fn text(&mut self) -> Result<String, Bad> {
+    pub(crate) fn text(&mut self) -> Result<String, Bad> {
         let bytes = self.bytes()?;
         std::str::from_utf8(bytes).map(str::to_string).map_err(|_| "text that is not UTF-8")
     }
 
-    fn optional(&mut self) -> Result<Option<u64>, Bad> {
+    pub(crate) fn optional(&mut self) -> Result<Option<u64>, Bad> {
         Ok(if self.flag()? { Some(self.number()?) } else { None })
     }
 

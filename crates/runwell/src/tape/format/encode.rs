@@ -7,14 +7,14 @@ use crate::types::{Mutability, ValType};
 
 /// Puts an event together.
 #[derive(Default)]
-pub(super) struct Out(pub(super) Vec<u8>);
+pub(crate) struct Out(pub(crate) Vec<u8>);
 
 impl Out {
-    fn byte(&mut self, byte: u8) {
+    pub(crate) fn byte(&mut self, byte: u8) {
         self.0.push(byte);
     }
 
-    pub(super) fn number(&mut self, mut number: u64) {
+    pub(crate) fn number(&mut self, mut number: u64) {
         while number >= 0x80 {
             self.0.push(number as u8 | 0x80);
             number >>= 7;
@@ -22,12 +22,12 @@ impl Out {
         self.0.push(number as u8);
     }
 
-    fn bytes(&mut self, bytes: &[u8]) {
+    pub(crate) fn bytes(&mut self, bytes: &[u8]) {
         self.number(bytes.len() as u64);
         self.0.extend_from_slice(bytes);
     }
 
-    fn optional(&mut self, number: Option<u64>) {
+    pub(crate) fn optional(&mut self, number: Option<u64>) {
         self.byte(number.is_some().into());
         if let Some(number) = number {
             self.number(number);
