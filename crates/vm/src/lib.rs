@@ -21,6 +21,7 @@ compile_error!("runwell-vm supports x86-64 Linux only");
 pub mod backtrace;
 pub mod call;
 pub mod code;
+pub mod debug;
 pub mod error;
 pub mod externref;
 pub mod global;
