@@ -72,8 +72,12 @@ impl std::error::Error for Error {}
 pub struct Listing {
     /// Machine instructions over virtual registers.
     pub selected: String,
+    /// For each line of them the Wasm byte offset, 0 for none.
+    pub selected_from: Vec<u32>,
     /// The same with registers, spill slots and moves.
     pub allocated: String,
+    /// For each line of them the Wasm byte offset, 0 for none.
+    pub allocated_from: Vec<u32>,
     /// Machine code with Wasm offsets.
     pub machine: String,
 }
@@ -142,14 +146,16 @@ impl Codegen {
     ) -> Result<CompiledFunction, Error> {
         let facts = lower::lower::<X64>(func, env, &mut self.code, &mut self.selection, work)?;
         if let Some(listing) = &mut listing {
-            listing.selected = print::vcode::<X64>(&self.code, None);
+            (listing.selected, listing.selected_from) =
+                print::vcode_with_offsets::<X64>(&self.code, None);
         }
         let registers = X64::reg_env(env.metered);
         let allocation = self.allocator.run(&self.code, &registers, work);
         #[cfg(test)]
         let allocation = &tests::damaged(allocation);
         if let Some(listing) = &mut listing {
-            listing.allocated = print::vcode::<X64>(&self.code, Some(allocation));
+            (listing.allocated, listing.allocated_from) =
+                print::vcode_with_offsets::<X64>(&self.code, Some(allocation));
         }
         if verify {
             regalloc::checker::check(&self.code, allocation, &registers).map_err(Error::Bug)?;

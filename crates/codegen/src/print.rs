@@ -8,21 +8,33 @@ use runwell_ir::Block;
 
 /// Lists `code`; with `allocation` the places of the operands and the inserted moves as well.
 pub fn vcode<M: Machine>(code: &VCode, allocation: Option<&Allocation>) -> String {
+    vcode_with_offsets::<M>(code, allocation).0
+}
+
+/// As [`vcode`], and for each line the Wasm byte offset it belongs to, 0 for none.
+pub fn vcode_with_offsets<M: Machine>(
+    code: &VCode,
+    allocation: Option<&Allocation>,
+) -> (String, Vec<u32>) {
     let mut out = String::new();
+    let mut offsets = Vec::new();
     let mut moves = allocation.map_or(&[][..], |a| &a.moves);
     for (number, block) in code.blocks.iter().enumerate() {
         let params: Vec<String> =
             code.params(Block(number as u32)).iter().map(|p| format!("{p:?}")).collect();
         let cold = if block.cold { " cold" } else { "" };
         let _ = writeln!(out, "b{number}({}):{cold}", params.join(", "));
+        offsets.push(0);
         for index in block.first..block.end {
             while let Some((&(_, mv), rest)) =
                 moves.split_first().filter(|((at, _), _)| *at <= index)
             {
                 moves = rest;
                 let _ = writeln!(out, "    {}", text_of_move(&mv));
+                offsets.push(code.insts[index as usize].src);
             }
             let inst = &code.insts[index as usize];
+            offsets.push(inst.src);
             let operands: Vec<String> = code
                 .operands(inst)
                 .iter()
@@ -49,9 +61,11 @@ pub fn vcode<M: Machine>(code: &VCode, allocation: Option<&Allocation>) -> Strin
                 &a.edge_moves[first as usize..end as usize]
             });
             let _ = writeln!(out, "    {}", text_of_edge(code, edge, moves));
+            // Edges belong to the instruction that ends the block.
+            offsets.push(offsets.last().copied().unwrap_or(0));
         }
     }
-    out
+    (out, offsets)
 }
 
 fn text_of_edge(code: &VCode, edge: &VEdge, moves: &[Move]) -> String {

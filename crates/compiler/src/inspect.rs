@@ -5,6 +5,7 @@ use crate::options::Options;
 use crate::pipeline::{leaves, module_env};
 use core::fmt;
 use runwell_codegen::Codegen;
+use runwell_codegen::env::ModuleEnv;
 use runwell_ir::Work;
 use runwell_wasm::names::NameTable;
 use runwell_wasm::{ExternKind, Limits, ModuleInfo, Parsed, Translator};
@@ -16,6 +17,8 @@ pub struct Section {
     pub title: &'static str,
     /// Its text.
     pub text: String,
+    /// For each of its lines the Wasm byte offset that it belongs to, 0 for none.
+    pub offsets: Vec<u32>,
 }
 
 /// What the compiler makes of one function.
@@ -27,9 +30,24 @@ pub struct Inspection {
     pub name: Option<String>,
     /// Where its body is in the module, in bytes.
     pub body: core::ops::Range<u32>,
+    /// What compiling it cost.
+    pub costs: Costs,
     /// The stages in order: the IR, machine instructions before and after register allocation,
     /// machine code.
     pub sections: Vec<Section>,
+}
+
+/// What compiling one function cost.
+#[derive(Copy, Clone, PartialEq, Eq, Debug, Default)]
+pub struct Costs {
+    /// Steps of the compiler.
+    pub work: u64,
+    /// Bytes of machine code, constants and jump tables included.
+    pub code_bytes: u32,
+    /// Bytes of its frame.
+    pub frame_bytes: u32,
+    /// Instructions that may trap.
+    pub traps: u32,
 }
 
 /// Which function is meant.
@@ -164,41 +182,142 @@ pub fn inspect(
     which: Which<'_>,
     options: &Options,
 ) -> Result<Inspection, InspectError> {
-    let parsed = Parsed::parse(bytes, &Limits::default())?;
-    let info = &parsed.info;
-    let names = info.names.decode(bytes);
-    let func = find(info, &names, bytes, which).map_err(InspectError::Which)?;
-    let own = (func - info.imported_funcs()) as usize;
-    let mut env = module_env(info, options);
-    let mut translator = Translator::with_passes(options.passes);
-    for other in 0..info.bodies.len() {
-        // Whether the others can be compiled is not the question here.
-        if let Ok(ir) = translator.translate(info, &parsed.validation, bytes, other) {
-            env.tail_calls_leave |= leaves(ir, env.imported_funcs);
+    let mut inspector = Inspector::new(bytes, options)?;
+    let func = find(&inspector.parsed.info, &inspector.names, bytes, which);
+    inspector.function(func.map_err(InspectError::Which)?)
+}
+
+/// Describes one function of a module after the other.
+pub struct Inspector<'a> {
+    bytes: &'a [u8],
+    parsed: Parsed,
+    names: NameTable,
+    /// Exported functions, ascending, and where in the list of exports each is first.
+    exported: Vec<(u32, usize)>,
+    env: ModuleEnv,
+    translator: Translator,
+    codegen: Codegen,
+}
+
+impl<'a> Inspector<'a> {
+    /// Reads the module and what code generation has to know of all its functions.
+    ///
+    /// # Errors
+    /// As for [`crate::compile`], but functions may be faulty.
+    ///
+    /// # Complexity
+    /// Linear in `bytes`: all functions are translated, since what one of them does may matter to the
+    /// code of all.
+    pub fn new(bytes: &'a [u8], options: &Options) -> Result<Inspector<'a>, Error> {
+        let parsed = Parsed::parse(bytes, &Limits::default())?;
+        let info = &parsed.info;
+        let names = info.names.decode(bytes);
+        let mut env = module_env(info, options);
+        let mut translator = Translator::with_passes(options.passes);
+        translator.set_schedule(options.schedule);
+        for other in 0..info.bodies.len() {
+            // Whether the others can be compiled is not the question here.
+            if let Ok(ir) = translator.translate(info, &parsed.validation, bytes, other) {
+                env.tail_calls_leave |= leaves(ir, env.imported_funcs);
+            }
         }
+        let exports = info.exports.iter().enumerate();
+        let funcs = exports.filter(|(_, export)| export.kind == ExternKind::Func);
+        let mut exported: Vec<(u32, usize)> = funcs.map(|(at, e)| (e.index, at)).collect();
+        exported.sort_unstable();
+        exported.dedup_by_key(|&mut (func, _)| func);
+        let codegen = Codegen::new();
+        Ok(Inspector { bytes, parsed, names, exported, env, translator, codegen })
     }
-    let mut translator = Translator::with_passes(options.passes);
-    let ir = translator.translate(info, &parsed.validation, bytes, own)?;
-    runwell_ir::verify::verify(ir)
-        .map_err(|message| Error::Bug { message: message.to_string(), func: Some(func) })?;
-    let (_, listing) = Codegen::new()
-        .inspect(ir, &env, &mut Work::new())
-        .map_err(|error| Error::codegen(error, func))?;
-    let sections = vec![
+
+    /// What is known of the module.
+    pub fn info(&self) -> &ModuleInfo {
+        &self.parsed.info
+    }
+
+    /// The index of the function that is meant.
+    ///
+    /// # Errors
+    /// When no function, several functions or one without a body are meant.
+    pub fn find(&self, which: Which<'_>) -> Result<u32, WhichError> {
+        find(&self.parsed.info, &self.names, self.bytes, which)
+    }
+
+    /// Describes a function by its index in the function index space.
+    ///
+    /// # Errors
+    /// When it is imported or not there, or cannot be compiled.
+    ///
+    /// # Complexity
+    /// Linear in the function.
+    pub fn function(&mut self, func: u32) -> Result<Inspection, InspectError> {
+        let func = self.find(Which::Index(func)).map_err(InspectError::Which)?;
+        let (bytes, info) = (self.bytes, &self.parsed.info);
+        let own = (func - info.imported_funcs()) as usize;
+        let before = *self.translator.work();
+        let ir = self.translator.translate(info, &self.parsed.validation, bytes, own)?;
+        runwell_ir::verify::verify(ir)
+            .map_err(|message| Error::Bug { message: message.to_string(), func: Some(func) })?;
+        let mut work = Work::new();
+        let (compiled, listing) = self
+            .codegen
+            .inspect(ir, &self.env, &mut work)
+            .map_err(|error| Error::codegen(error, func))?;
         // Folding, value numbering and forwarding happen while it is made, there is no earlier form.
-        Section { title: "IR after translation", text: runwell_ir::print::function(ir) },
-        Section { title: "machine instructions", text: listing.selected },
-        Section { title: "after register allocation", text: listing.allocated },
-        Section { title: "machine code", text: listing.machine },
-    ];
-    let name = names.func(bytes, func).or_else(|| {
-        let mut exports = info.exports.iter();
-        exports
-            .find(|export| export.kind == ExternKind::Func && export.index == func)
-            .map(|export| &*export.name)
-    });
-    let name = name.map(str::to_string);
-    Ok(Inspection { func, name, body: info.bodies[own].clone(), sections })
+        let text = runwell_ir::print::function(ir);
+        let offsets = last_named(&text, |line| hex(line.rsplit_once(" @0x")?.1));
+        let translated = Section { title: "IR after translation", text, offsets };
+        let text = listing.machine;
+        let mut offsets =
+            last_named(&text, |line| hex(line.get(..9)?.trim().strip_prefix("0x")?));
+        for (line, offset) in text.lines().zip(&mut offsets) {
+            if line
+                .get(9..17)
+                .and_then(|at| hex(at.trim()))
+                .is_none_or(|at| at >= compiled.code_bytes)
+            {
+                *offset = 0;
+            }
+        }
+        let machine = Section { title: "machine code", text, offsets };
+        let (text, offsets) = (listing.selected, listing.selected_from);
+        let selected = Section { title: "machine instructions", text, offsets };
+        let (text, offsets) = (listing.allocated, listing.allocated_from);
+        let allocated = Section { title: "after register allocation", text, offsets };
+        let name = self.names.func(bytes, func).or_else(|| {
+            let at = self.exported.binary_search_by_key(&func, |&(func, _)| func).ok()?;
+            Some(&*info.exports[self.exported[at].1].name)
+        });
+        work.add(&self.translator.work().since(&before));
+        Ok(Inspection {
+            func,
+            name: name.map(str::to_string),
+            body: info.bodies[own].clone(),
+            costs: Costs {
+                work: work.total(),
+                code_bytes: compiled.code.len() as u32,
+                frame_bytes: compiled.frame_bytes,
+                traps: compiled.traps.len() as u32,
+            },
+            sections: vec![translated, selected, allocated, machine],
+        })
+    }
+}
+
+/// The offset of each line of a text in which an offset is named only where it changes.
+fn last_named(text: &str, named: impl Fn(&str) -> Option<u32>) -> Vec<u32> {
+    let mut offset = 0;
+    text.lines()
+        .map(|line| {
+            offset = named(line).unwrap_or(offset);
+            // Heads of blocks belong to no operator.
+            if line.starts_with("  ") { offset } else { 0 }
+        })
+        .collect()
+}
+
+fn hex(digits: &str) -> Option<u32> {
+    u32::from_str_radix(digits, 16).ok()
 }
 
 /// The index of the function that is meant; it has a body.

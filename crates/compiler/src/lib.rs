@@ -17,11 +17,14 @@ pub mod serialize;
 
 pub use error::Error;
 pub use image::{FuncRange, Image};
-pub use inspect::{InspectError, Inspection, Section, Which, WhichError, inspect};
+pub use inspect::{
+    Costs, InspectError, Inspection, Inspector, Section, Which, WhichError, inspect,
+};
 pub use options::Options;
 pub use pipeline::{CompiledModule, Progress, compile, compile_watched, validate};
 pub use report::{PassReport, Report};
 pub use runwell_abi::Target;
+pub use runwell_codegen::x64::disasm::{Line, linked as disassemble};
 pub use runwell_opt::Passes;
 pub use runwell_wasm::ModuleInfo;
 pub use serialize::{ImageError, Key};

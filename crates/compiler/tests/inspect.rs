@@ -102,6 +102,12 @@ fn examples() {
             let instructions = check_listing(&inspection);
             let last = |name: &str| instructions.iter().any(|text| text.starts_with(name));
             assert!(last("ret") || last("jmp"), "{instructions:?}");
+            for Section { title, text, offsets } in &inspection.sections {
+                assert_eq!(text.lines().count(), offsets.len(), "{title}");
+                let body = &inspection.body;
+                assert!(offsets.iter().all(|&from| from == 0 || body.contains(&from)), "{title}");
+                assert!(offsets.iter().any(|&from| from != 0), "{title}");
+            }
             // Inspecting shows what compiling makes, and the same each time.
             assert_eq!(look(&bytes, Which::Index(func)), Ok(inspection));
         }
@@ -269,4 +275,37 @@ fn shows_the_code_of_the_whole_module() {
         check_listing(&inspection).len()
     };
     assert!(size(&leaving) > size(&alone));
+}
+
+/// Images do not say where the instructions of a function end; a listing finds out.
+#[test]
+fn linked_code_ends_where_constants_begin() {
+    let bytes = binary(
+        r#"(module
+            (func (export "floats") (param f64) (result f64)
+                (f64.mul (f64.add (local.get 0) (f64.const 1.5)) (f64.const 2.5)))
+            (func (export "table") (param i32) (result i32)
+                (block (block (block (block (block
+                    (br_table 0 1 2 3 4 (local.get 0)))
+                    (return (i32.const 10))) (return (i32.const 21))) (return (i32.const 32)))
+                    (return (i32.const 43)))
+                (i32.const 54))
+            (func (export "plain") (param i32) (result i32) (call 1 (local.get 0))))"#,
+    );
+    let image = runwell_compiler::compile(&bytes, &options()).expect("a module").image;
+    for (index, range) in image.funcs.iter().enumerate() {
+        let machine =
+            look(&bytes, Which::Index(index as u32)).expect("a function").sections[3].text.clone();
+        let expected: usize =
+            machine.split(' ').nth(1).and_then(|word| word.parse().ok()).expect("a figure");
+        let code = &image.text[range.start as usize..range.end as usize];
+        let lines = runwell_compiler::disassemble(code, range.start, &|_| None);
+        let shown: u32 = lines.iter().map(|line| line.len).sum();
+        assert_eq!(shown as usize, code.len());
+        // Constants are aligned; what fills the gap is written as instructions that trap.
+        let instructions =
+            lines.iter().filter(|line| line.text.as_ref().is_some_and(|text| text != "int3"));
+        let found: u32 = instructions.map(|line| line.len).sum();
+        assert_eq!(found as usize, expected, "function {index}: {lines:?}");
+    }
 }

@@ -6,7 +6,7 @@ use crate::{Progress, Result};
 use runwell_abi::Schedule;
 use std::fmt;
 use std::num::NonZeroUsize;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// What can be chosen about an engine.
@@ -33,6 +33,22 @@ pub struct Config {
     pub(crate) image_key: Option<Key>,
     pub(crate) cache: Option<Cache>,
     pub(crate) progress: Option<Arc<Progress>>,
+    pub(crate) profiler: ProfilingStrategy,
+    pub(crate) debug_info: bool,
+}
+
+/// What profilers of the host are told of guest code.
+#[derive(Copy, Clone, PartialEq, Eq, Debug, Default)]
+#[non_exhaustive]
+pub enum ProfilingStrategy {
+    /// Nothing.
+    #[default]
+    None,
+    /// A map from addresses to names, `/tmp/perf-PID.map`, which `perf report` reads by itself.
+    PerfMap,
+    /// Code, names and positions, `jit-PID.dump` in the current directory: `perf record -k mono`, then
+    /// `perf inject --jit -i perf.data -o jit.data`, then `perf report -i jit.data` or `perf annotate`.
+    JitDump,
 }
 
 impl fmt::Debug for Config {
@@ -73,6 +89,8 @@ impl Config {
             image_key: None,
             cache: None,
             progress: None,
+            profiler: ProfilingStrategy::None,
+            debug_info: false,
         }
     }
 
@@ -90,6 +108,11 @@ impl Config {
     pub fn max_wasm_stack(&mut self, bytes: usize) -> &mut Config {
         self.max_wasm_stack = bytes;
         self
+    }
+
+    /// Bytes of native stack that guest code may use in one store.
+    pub fn get_max_wasm_stack(&self) -> usize {
+        self.max_wasm_stack
     }
 
     /// Compile on all processors (the default), or on the calling thread only.
@@ -173,6 +196,11 @@ impl Config {
         Ok(self)
     }
 
+    /// Where the user's own key of compiled modules is, if there is a place for one.
+    pub fn users_image_key() -> Option<PathBuf> {
+        crate::key::users_path().ok()
+    }
+
     /// Look for compiled modules in this cache, and keep them there. `None`, the default, compiles
     /// each time.
     pub fn cache(&mut self, cache: Option<Cache>) -> &mut Config {
@@ -189,6 +217,20 @@ impl Config {
     /// What tells how far the compilations of this engine have come, if anything does.
     pub fn progress(&self) -> Option<&Arc<Progress>> {
         self.progress.as_ref()
+    }
+
+    /// Tell profilers of the host what guest code is called. A file that cannot be written is an error
+    /// of [`crate::Module::new`].
+    pub fn profiler(&mut self, profiler: ProfilingStrategy) -> &mut Config {
+        self.profiler = profiler;
+        self
+    }
+
+    /// Tell debuggers of the host, through gdb's JIT interface, what guest code is called and how to
+    /// find the callers of its frames.
+    pub fn debug_info(&mut self, enable: bool) -> &mut Config {
+        self.debug_info = enable;
+        self
     }
 
     /// Measure the time of each pass of the compiler, for [`crate::Module::report`].

@@ -115,6 +115,11 @@ impl Engine {
         Ok(*self.inner.key.get_or_init(|| key))
     }
 
+    /// For which machine it compiles, and with which extensions.
+    pub fn target(&self) -> Target {
+        self.compile_options().target
+    }
+
     /// A handle that does not keep the engine alive.
     pub fn weak(&self) -> EngineWeak {
         EngineWeak { inner: Arc::downgrade(&self.inner) }

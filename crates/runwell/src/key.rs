@@ -20,13 +20,18 @@ const OTHERS: u32 = 0o077;
 
 /// The user's key.
 pub(crate) fn of_user() -> Result<Key> {
-    let path = path(std::env::var_os("XDG_DATA_HOME"), std::env::var_os("HOME"))?;
+    let path = users_path()?;
     in_file(&path).with_context(|| {
         format!(
             "no key for compiled modules in {} (Config::image_key takes one from elsewhere)",
             path.display()
         )
     })
+}
+
+/// Where the user's key is.
+pub(crate) fn users_path() -> Result<PathBuf> {
+    path(std::env::var_os("XDG_DATA_HOME"), std::env::var_os("HOME"))
 }
 
 fn path(data: Option<std::ffi::OsString>, home: Option<std::ffi::OsString>) -> Result<PathBuf> {

@@ -38,6 +38,7 @@ mod externs;
 mod fuel;
 mod func;
 mod global;
+pub mod inspect;
 mod instance;
 mod key;
 mod limits;
@@ -61,7 +62,7 @@ pub use anyhow::{
     Context as ErrorContext, Error, Result, anyhow, anyhow as format_err, bail, ensure,
 };
 pub use cache::{Cache, CacheConfig, CacheWarning};
-pub use config::Config;
+pub use config::{Config, ProfilingStrategy};
 pub use context::{AsContext, AsContextMut, StoreContext, StoreContextMut};
 pub use engine::{Engine, EngineWeak, Precompiled};
 pub use externs::{Export, Extern};
@@ -74,7 +75,7 @@ pub use instance::{Instance, InstancePre};
 pub use limits::{ResourceLimiter, StoreLimits, StoreLimitsBuilder};
 pub use linker::{Linker, UnknownImportError};
 pub use memory::{Memory, MemoryAccessError};
-pub use module::{Module, ModuleExport, ResourcesRequired};
+pub use module::{Module, ModuleExport, ModuleFunction, ResourcesRequired};
 pub use reference::{ExternRef, Rooted};
 pub use runwell_compiler::{Error as CompileError, ImageError, PassReport, Progress, Report};
 pub use runwell_vm::InterruptHandle;
@@ -114,30 +115,6 @@ pub use value::{Ref, V128, Val};
 /// ```
 pub mod error {
     pub use anyhow::{Chain, Context, Error, Ok, Result, anyhow as format_err, bail, ensure};
-}
-
-/// What the compiler makes of a function, for tools.
-pub mod inspect {
-    use runwell_compiler::InspectError;
-    pub use runwell_compiler::{Inspection, Section, Which, WhichError};
-
-    /// Compiles one function of a module in the binary form and describes each stage.
-    ///
-    /// # Errors
-    /// [`WhichError`] when there is no such function, several are meant or it is imported; else as
-    /// for [`crate::Module::from_binary`].
-    pub fn inspect(
-        engine: &crate::Engine,
-        bytes: &[u8],
-        which: Which<'_>,
-    ) -> crate::Result<Inspection> {
-        runwell_compiler::inspect(bytes, which, &engine.compile_options()).map_err(|error| {
-            match error {
-                InspectError::Which(error) => crate::Error::new(error),
-                InspectError::Compile(error) => crate::Error::new(error),
-            }
-        })
-    }
 }
 
 /// The binary form of a module in the text form; binary modules are passed through.

@@ -1,5 +1,6 @@
 //! Compiled modules.
 
+use crate::config::ProfilingStrategy;
 use crate::engine::{Engine, compile};
 use crate::registry::TypeId;
 use crate::types::{
@@ -11,6 +12,7 @@ use anyhow::Context;
 use runwell_abi::Type;
 use runwell_compiler::{CompiledModule, ModuleInfo, Report};
 use runwell_vm::Code;
+use runwell_vm::debug::{self, Profile, Registration};
 use runwell_wasm::names::NameTable;
 use runwell_wasm::{EntityType, Export, ExternKind};
 use std::borrow::Cow;
@@ -61,6 +63,8 @@ pub(crate) struct ModuleInner {
     names: OnceLock<Names>,
     hash: OnceLock<[u8; 32]>,
     report: Report,
+    /// What debuggers know of the code.
+    debug: OnceLock<Registration>,
 }
 
 /// An own function that has a record in the context of each instance.
@@ -114,6 +118,20 @@ pub struct ModuleExport {
     pub(crate) module: u64,
     pub(crate) kind: ExternKind,
     pub(crate) index: u32,
+}
+
+/// An own function of a module.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub struct ModuleFunction {
+    /// Its index, imported functions counted.
+    pub index: u32,
+    /// Its name: from the name section, or of an export.
+    pub name: Option<String>,
+    /// Where its machine code is in [`Module::text`].
+    pub offset: usize,
+    /// How long that is.
+    pub len: usize,
 }
 
 /// What instances of a module will need.
@@ -218,8 +236,10 @@ impl Module {
             names: OnceLock::new(),
             hash: OnceLock::new(),
             report,
+            debug: OnceLock::new(),
         });
         let _ = symbols.0.set(Arc::downgrade(&inner));
+        inner.announce()?;
         Ok(Module { inner })
     }
 
@@ -250,6 +270,40 @@ impl Module {
     /// Its machine code.
     pub fn text(&self) -> &[u8] {
         self.inner.code.bytes()
+    }
+
+    /// Its own functions in ascending order, and where their machine code is.
+    ///
+    /// ```
+    /// use runwell::{Engine, Module};
+    ///
+    /// # fn main() -> runwell::Result<()> {
+    /// let module = Module::new(&Engine::default(), "(module (func $first) (func))")?;
+    /// let first = module.functions().next().unwrap();
+    /// assert_eq!((first.index, first.name.as_deref(), first.offset), (0, Some("first"), 0));
+    /// assert!(first.len <= module.text().len() && module.functions().len() == 2);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn functions(&self) -> impl ExactSizeIterator<Item = ModuleFunction> + '_ {
+        let imported = self.inner.info.imported_funcs();
+        self.inner.code.meta().funcs.iter().enumerate().map(move |(own, func)| {
+            let index = imported + own as u32;
+            ModuleFunction {
+                index,
+                name: self.inner.func_name(index).map(str::to_string),
+                offset: func.start as usize,
+                len: (func.end - func.start) as usize,
+            }
+        })
+    }
+
+    /// From machine code to the module it was made of, ascending: from an offset into
+    /// [`Module::text`] on, up to the next one or the end of the function, code belongs to the
+    /// operator at a byte offset of the module. Always there; the `Option` is wasmtime's.
+    pub fn address_map(&self) -> Option<impl Iterator<Item = (usize, Option<u32>)> + '_> {
+        let map = self.inner.code.meta().srclocs.iter();
+        Some(map.map(|&(at, from)| (at as usize, Some(from))))
     }
 
     /// What instances of it will need.
@@ -354,6 +408,37 @@ impl ModuleInner {
             ExternKind::Memory => ExternType::Memory(memory_type(&self.info.memories[index])),
             ExternKind::Global => ExternType::Global(global_type(&self.info.globals[index])),
         }
+    }
+
+    /// Tells profilers and debuggers of the code, where the engine is configured so.
+    fn announce(&self) -> Result<()> {
+        let config = self.engine.config();
+        let profile = match config.profiler {
+            ProfilingStrategy::None => None,
+            ProfilingStrategy::PerfMap => Some(Profile::PerfMap),
+            ProfilingStrategy::JitDump => Some(Profile::JitDump),
+        };
+        if profile.is_none() && !config.debug_info {
+            return Ok(());
+        }
+        let imported = self.info.imported_funcs();
+        let name = |own: usize| {
+            let index = imported + own as u32;
+            match self.func_name(index) {
+                Some(name) => name.to_string(),
+                None => format!("wasm-function[{index}]"),
+            }
+        };
+        let names: Vec<String> = (0..self.info.bodies.len()).map(name).collect();
+        if let Some(profile) = profile {
+            let module = self.names().table.module(&self.wasm).unwrap_or("module");
+            debug::profile(profile, &self.code, &names, &format!("{module}.wasm"))
+                .context("profilers cannot be told of the module's code")?;
+        }
+        if config.debug_info {
+            let _ = self.debug.set(debug::register(&self.code, &names));
+        }
+        Ok(())
     }
 
     fn names(&self) -> &Names {

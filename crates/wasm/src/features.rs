@@ -1,6 +1,6 @@
 //! The language: which proposals are in, and what the others are called.
 
-use wasmparser::WasmFeatures;
+pub use wasmparser::WasmFeatures;
 
 /// The proposals that are implemented: WebAssembly 2.0 without vectors, extended constant
 /// expressions, multiple memories, 64-bit memories and tables, and tail calls.

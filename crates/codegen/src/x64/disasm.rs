@@ -9,7 +9,7 @@
 //!
 //! An offset in the first column holds until the next one. Jumps and constants are named by their
 //! offset in the second. What follows the instructions, constants and jump tables, is shown as bytes.
-//! Linear in the code; for listings only.
+//! [`linked`] lists functions of finished images. Linear in the code; for listings only.
 
 use crate::CompiledFunction;
 use core::fmt::Write;
@@ -67,6 +67,60 @@ pub(super) fn disassemble(code: &CompiledFunction) -> String {
         let _ = writeln!(out, "{:>9}  {offset:>6x}  {}", "", hex(bytes));
     }
     out
+}
+
+/// One line of a listing of linked code.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Line {
+    /// Offset of its first byte in the image.
+    pub offset: u32,
+    /// How many bytes it shows.
+    pub len: u32,
+    /// The instruction; `None` for data.
+    pub text: Option<String>,
+}
+
+/// Lists one function of an image, whose code and data, `bytes`, lie at `offset`. Branches to other
+/// functions are written with what `symbol` says of their target's offset.
+///
+/// Where instructions end and constants begin is not recorded in images. It is where the first datum
+/// lies that an instruction refers to: all data are referred to relative to the instruction, and lie
+/// behind the last one.
+pub fn linked(bytes: &[u8], offset: u32, symbol: &dyn Fn(u32) -> Option<String>) -> Vec<Line> {
+    let mut lines = Vec::new();
+    let mut formatter = formatter();
+    let mut decoder = Decoder::with_ip(64, bytes, u64::from(offset), DecoderOptions::NONE);
+    let mut inst = Instruction::default();
+    let end = u64::from(offset) + bytes.len() as u64;
+    let mut data = end;
+    while decoder.can_decode() && decoder.ip() < data {
+        decoder.decode_out(&mut inst);
+        if inst.is_ip_rel_memory_operand() && inst.ip_rel_memory_address() >= inst.next_ip() {
+            data = data.min(inst.ip_rel_memory_address());
+        }
+        let mut text = String::new();
+        let near = inst.op0_kind() == OpKind::NearBranch64;
+        let inside = |to: u64| (u64::from(offset)..end).contains(&to);
+        // A call to the function's own start is one of the function.
+        let named = |&to: &u64| inst.mnemonic() == Mnemonic::Call || !inside(to);
+        match near.then(|| inst.near_branch64()).filter(named) {
+            Some(to) => {
+                let name = if inst.mnemonic() == Mnemonic::Call { "call" } else { "jmp" };
+                let known = u32::try_from(to).ok().and_then(symbol);
+                let known = known.unwrap_or_else(|| "?".to_string());
+                let _ = write!(text, "{name} {to:#x} <{known}>");
+            }
+            None => formatter.format(&inst, &mut text),
+        }
+        lines.push(Line { offset: inst.ip() as u32, len: inst.len() as u32, text: Some(text) });
+    }
+    let mut at = decoder.ip().min(end);
+    while at < end {
+        let len = (end - at).min(DATA_LINE as u64);
+        lines.push(Line { offset: at as u32, len: len as u32, text: None });
+        at += len;
+    }
+    lines
 }
 
 /// True for a branch that leads behind the instructions: the sign of a broken listing.

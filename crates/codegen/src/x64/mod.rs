@@ -1,7 +1,7 @@
 //! x86-64.
 
 mod describe;
-mod disasm;
+pub mod disasm;
 pub mod emit;
 pub mod inst;
 mod lower;
