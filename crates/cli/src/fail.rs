@@ -2,6 +2,7 @@
 
 use anstyle::AnsiColor;
 use runwell::{CompileError, Error, Trap, WasmBacktrace};
+use std::borrow::Cow;
 use std::fmt;
 use std::path::Path;
 use std::process::ExitCode;
@@ -71,16 +72,36 @@ pub(crate) fn in_file(error: Error, file: &Path) -> Error {
 /// Says what is wrong and yet no reason to stop.
 pub(crate) fn warn(message: &str) {
     let style = AnsiColor::Yellow.on_default().bold();
-    anstream::eprintln!("{style}warning:{style:#} {message}");
+    anstream::eprintln!("{style}warning:{style:#} {}", plain(message));
 }
 
 /// The one of `names` that `name` may have been meant as.
 pub(crate) fn near<'a>(name: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    // Names may be as long as a module; nobody mistypes long ones.
+    let short = |name: &str| name.len() <= 64;
+    if !short(name) {
+        return None;
+    }
+    let allowed = 1 + name.len() / 4;
     names
-        .map(|known| (strsim::jaro(name, known), known))
-        .filter(|&(likeness, _)| likeness > 0.8)
-        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .filter(|known| short(known))
+        .map(|known| (strsim::damerau_levenshtein(name, known), known))
+        .filter(|&(distance, known)| distance <= allowed && distance < known.chars().count())
+        .min_by_key(|&(distance, _)| distance)
         .map(|(_, known)| known)
+}
+
+/// Text without what a terminal might obey: names in modules are whatever their maker likes.
+pub(crate) fn plain(text: &str) -> Cow<'_, str> {
+    let harmful = |c: char| c.is_control() && c != '\n' && c != '\t';
+    if !text.contains(harmful) {
+        return Cow::Borrowed(text);
+    }
+    let mut out = String::new();
+    for c in text.chars() {
+        if harmful(c) { out.extend(c.escape_default()) } else { out.push(c) }
+    }
+    Cow::Owned(out)
 }
 
 /// The exit code for an error.
@@ -105,7 +126,7 @@ pub(crate) fn report(error: &Error) -> ExitCode {
         let cause = error.root_cause();
         eprint_error(&cause.to_string());
         if let Some(backtrace) = error.downcast_ref::<WasmBacktrace>() {
-            eprintln!("{backtrace}");
+            eprintln!("{}", plain(&backtrace.to_string()));
         }
     } else {
         eprint_error(&format!("{error:#}"));
@@ -115,5 +136,27 @@ pub(crate) fn report(error: &Error) -> ExitCode {
 
 fn eprint_error(message: &str) {
     let style = AnsiColor::Red.on_default().bold();
-    anstream::eprintln!("{style}error:{style:#} {message}");
+    anstream::eprintln!("{style}error:{style:#} {}", plain(message));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_are_nearly_right() {
+        let near = |name| near(name, ["run", "fuel", "compile", "i32", "x"].into_iter());
+        assert_eq!(near("fule"), Some("fuel"));
+        assert_eq!(near("compil"), Some("compile"));
+        assert_eq!(near("i33"), Some("i32"));
+        for far in ["zzz", "", "y", &"r".repeat(1000)] {
+            assert_eq!(near(far), None, "{far}");
+        }
+    }
+
+    #[test]
+    fn terminals_obey_nothing() {
+        assert_eq!(plain("a\nb\té"), "a\nb\té");
+        assert_eq!(plain("\u{1b}]0;x\u{7}\u{9b}"), "\\u{1b}]0;x\\u{7}\\u{9b}");
+    }
 }

@@ -9,31 +9,43 @@
 mod args;
 mod bombs;
 mod compile;
+mod explore;
 mod fail;
 mod inspect;
 mod load;
+mod objdump;
+mod options_file;
 mod output;
 mod progress;
 mod replay;
 mod run;
+mod settings;
 mod state;
 mod values;
 mod wast;
 
 use args::{Command, Options};
-use clap::Parser;
+use runwell::Result;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let options = Options::parse_from(args::with_default_command(std::env::args_os()));
-    let outcome = match options.command {
-        Command::Run(options) => run::run(&options),
-        Command::Replay(options) => replay::replay(&options),
-        Command::Compile(options) => compile::compile(&options),
-        Command::Validate(options) => compile::validate(&options),
-        Command::Wast(options) => wast::wast(&options),
-        Command::Inspect(options) => inspect::inspect(&options),
-        Command::Bombs(options) => bombs::bombs(&options),
-    };
+    let line = args::with_default_command(std::env::args_os());
+    let outcome = options_file::parse(line).and_then(|options| dispatch(&options));
     outcome.unwrap_or_else(|error| fail::report(&error))
+}
+
+fn dispatch(options: &Options) -> Result<ExitCode> {
+    match &options.command {
+        Command::Run(options) => run::run(options),
+        Command::Replay(options) => replay::replay(options),
+        Command::Compile(options) => compile::compile(options),
+        Command::Validate(options) => compile::validate(options),
+        Command::Wast(options) => wast::wast(options),
+        Command::Inspect(options) => inspect::inspect(options),
+        Command::Objdump(options) => objdump::objdump(options),
+        Command::Explore(options) => explore::explore(options),
+        Command::Bombs(options) => bombs::bombs(options),
+        Command::Settings(settings) => settings::settings(settings, options.file.as_ref()),
+        Command::Completions(options) => settings::completions(options),
+    }
 }

@@ -1,10 +1,15 @@
 //! `runwell run`.
 
-use crate::args::{Run, Source, Stats};
-use crate::fail::{self, Code, Failure};
+use crate::args::{Profile, Run, Source, Stats};
+use crate::fail::{self, Code, Failure, near};
 use crate::{load, state, values};
-use runwell::{Engine, Func, InterruptHandle, Linker, Module, Result, Store, Val};
+use runwell::{
+    Engine, Func, InterruptHandle, Linker, Module, ProfilingStrategy, Result, Store, Val,
+};
 use runwell_wasi::{I32Exit, WasiCtx, WasiCtxBuilder};
+use std::fs::File;
+use std::io::{self, ErrorKind, IoSlice, IsTerminal, Write};
+use std::os::fd::AsFd;
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -20,6 +25,12 @@ pub(crate) fn run(options: &Run) -> Result<ExitCode> {
     let mut key = Ok(());
     let engine = load::engine(&options.compiler, |config| {
         load::cache(config, &options.cache);
+        config.debug_info(options.debug_info);
+        config.profiler(match options.profile {
+            None => ProfilingStrategy::None,
+            Some(Profile::Perfmap) => ProfilingStrategy::PerfMap,
+            Some(Profile::Jitdump) => ProfilingStrategy::JitDump,
+        });
         key = load::image_key(config, &options.image_key);
         if let Some(bytes) = options.max_wasm_stack {
             config.max_wasm_stack(bytes);
@@ -89,6 +100,12 @@ fn preloaded(
 fn context(options: &Run) -> Result<WasiCtx> {
     let mut builder = WasiCtxBuilder::new();
     builder.inherit_stdio();
+    // Where it is closed, the guest finds that out itself.
+    if let Ok(stdout) = io::stdout().as_fd().try_clone_to_owned()
+        && !io::stdout().is_terminal()
+    {
+        builder.stdout(Piped(stdout.into()));
+    }
     let argv0 = match &options.argv0 {
         Some(name) => name.clone(),
         None => options
@@ -137,6 +154,30 @@ fn context(options: &Run) -> Result<WasiCtx> {
     Ok(builder.build())
 }
 
+/// The host's standard output where it may be a pipe. Native programs end when the reader is gone,
+/// most of them without knowing that there is such a thing, so the guest does the same.
+struct Piped(File);
+
+/// The exit code that a shell gives to a program which ended so.
+const BROKEN_PIPE: i32 = 141;
+
+impl Write for Piped {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.write_vectored(&[IoSlice::new(bytes)])
+    }
+
+    fn write_vectored(&mut self, parts: &[IoSlice<'_>]) -> io::Result<usize> {
+        match self.0.write_vectored(parts) {
+            Err(error) if error.kind() == ErrorKind::BrokenPipe => std::process::exit(BROKEN_PIPE),
+            done => done,
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
 fn execute(
     options: &Run,
     module: &Module,
@@ -162,14 +203,24 @@ fn execute(
             .filter(|export| export.ty().func().is_some())
             .map(|export| export.name())
             .collect();
-        let message = format!(
-            "{}: there is no exported function `{name}`; there are: {}",
-            options.file.display(),
-            if names.is_empty() { "none".to_string() } else { names.join(", ") }
-        );
+        let hint = match near(name, names.iter().copied()) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None if names.is_empty() => "there are none at all".to_string(),
+            None => format!("there are: {}", shortened(&names)),
+        };
+        let file = options.file.display();
+        let message = format!("{file}: there is no exported function `{name}`; {hint}");
         return Err(Failure::error(Code::Usage, message));
     };
     invoke(func, &options.args, store)
+}
+
+/// The first names of a list that may be long.
+fn shortened(names: &[&str]) -> String {
+    const SHOWN: usize = 20;
+    let rest = names.len().saturating_sub(SHOWN);
+    let shown = names[..names.len() - rest].join(", ");
+    if rest == 0 { shown } else { format!("{shown} and {rest} more") }
 }
 
 fn invoke(func: Func, args: &[String], store: &mut Store<WasiCtx>) -> Result<()> {

@@ -26,6 +26,15 @@ fn integer(text: &str, bits: u32) -> Option<u64> {
     Some(if negative { value.wrapping_neg() } else { value })
 }
 
+/// Reads the 128 bits of a vector as one number, decimal or hexadecimal.
+fn vector(text: &str) -> Option<u128> {
+    let digits = text.replace('_', "");
+    match digits.strip_prefix("0x").or_else(|| digits.strip_prefix("0X")) {
+        Some(hex) => u128::from_str_radix(hex, 16).ok(),
+        None => digits.parse().ok(),
+    }
+}
+
 /// Reads the payload of `nan`, `-nan`, `nan:0x…`; exponent bits as given.
 fn nan(text: &str, exponent: u64, quiet: u64, sign: u64) -> Option<u64> {
     let (negative, rest) = match text.strip_prefix('-') {
@@ -51,6 +60,7 @@ pub(crate) fn parse(text: &str, ty: ValType) -> Result<Val> {
         ValType::F64 => nan(text, 0x7ff << 52, 1 << 51, 1 << 63)
             .or_else(|| text.parse::<f64>().ok().map(f64::to_bits))
             .map(Val::F64),
+        ValType::V128 => vector(text).map(|v| Val::V128(v.into())),
         ValType::Ref(_) if text == "null" => Val::default_for_ty(&ty),
         _ => None,
     };
@@ -73,7 +83,7 @@ pub(crate) fn show(val: &Val) -> String {
         Val::FuncRef(None) | Val::ExternRef(None) => "null".to_string(),
         Val::FuncRef(Some(_)) => "funcref".to_string(),
         Val::ExternRef(Some(_)) => "externref".to_string(),
-        Val::V128(v) => format!("{v:?}"),
+        Val::V128(v) => format!("{:#034x}", v.as_u128()),
     }
 }
 
@@ -96,6 +106,14 @@ mod tests {
         for bits in [0u32, 1 << 31, 0x7fc0_0000, 0xff80_0001, 1, 0x7f7f_ffff, !0] {
             let again = parse(&show(&Val::F32(bits)), ValType::F32).expect("what was shown");
             assert!(matches!(again, Val::F32(b) if b == bits), "{bits:#x}");
+        }
+        for bits in [0, 1, u128::MAX, 0x0123 << 112] {
+            let again = parse(&show(&Val::V128(bits.into())), ValType::V128).expect("a vector");
+            assert!(matches!(again, Val::V128(b) if b.as_u128() == bits), "{bits:#x}");
+        }
+        for value in [0, -1, i64::MIN, i64::MAX] {
+            let again = parse(&show(&Val::I64(value)), ValType::I64).expect("an i64");
+            assert_eq!(again.i64(), Some(value));
         }
         for (text, value) in [("-1", -1), ("0xffffffff", -1), ("-0x80000000", i32::MIN)] {
             assert_eq!(parse(text, ValType::I32).expect("an i32").i32(), Some(value));

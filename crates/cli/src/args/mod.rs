@@ -2,37 +2,43 @@
 
 mod bombs;
 mod compile;
+mod help;
 mod replay;
 mod run;
+mod session;
 mod tools;
 
 pub(crate) use bombs::Bombs;
 pub(crate) use compile::{Compile, Validate};
 pub(crate) use replay::{Range, Replay};
-pub(crate) use run::Run;
-pub(crate) use tools::{Inspect, Wast};
+pub(crate) use run::{Profile, Run};
+pub(crate) use session::{Completions, Settings};
+pub(crate) use tools::{Explore, Inspect, Objdump, Wast};
 
+use crate::options_file::OptionsFile;
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// A WebAssembly virtual machine for code you do not trust.
 #[derive(Parser, Debug)]
 #[command(
     name = "runwell",
     version,
-    after_help = "`runwell FILE [ARGS]...` is short for `runwell run FILE [ARGS]...`.\n\n\
-        Examples:\n  \
-        runwell app.wasm one two\n  \
-        runwell run --dir ./data::/data app.wasm\n  \
-        runwell run --invoke fib fib.wat 30\n  \
-        runwell run --real --record app.log app.wasm\n  \
-        runwell replay app.log --until-fuel 1000000 --memory 0x400+64\n  \
-        runwell compile app.wasm --stats=text\n\n\
-        Exit codes: the guest's own; 2 usage, 3 invalid input, 4 unsupported or over a limit,\n\
-        5 linking, 70 a bug in runwell, 74 input or output, 134 trap."
+    styles = help::STYLES,
+    after_help = help::main(),
+    max_term_width = 100
 )]
 pub(crate) struct Options {
+    /// Take options from this file instead of runwell.toml in the current directory
+    #[arg(long, global = true, value_name = "FILE", help_heading = "File of options")]
+    pub(crate) config: Option<PathBuf>,
+    /// Take options from the command line alone
+    #[arg(long, global = true, help_heading = "File of options", conflicts_with = "config")]
+    pub(crate) no_config: bool,
+    /// The file of options that is in effect.
+    #[arg(skip)]
+    pub(crate) file: Option<OptionsFile>,
     #[command(subcommand)]
     pub(crate) command: Command,
 }
@@ -40,19 +46,38 @@ pub(crate) struct Options {
 #[derive(Subcommand, Debug)]
 pub(crate) enum Command {
     /// Runs a program, or one function of a module
+    #[command(args_override_self = true, after_help = help::run())]
     Run(Box<Run>),
     /// Runs a recording again, without the host, and shows the state at its end or wherever it is to stop
+    #[command(args_override_self = true, after_help = help::replay())]
     Replay(Replay),
-    /// Compiles a module in full and says what it cost
+    /// Compiles a module in full: to a file that runs, or to see what it costs
+    #[command(args_override_self = true, after_help = help::compile())]
     Compile(Compile),
     /// Checks whether a module is valid and can be compiled
+    #[command(args_override_self = true)]
     Validate(Validate),
     /// Runs scripts in the format of the specification's tests
+    #[command(args_override_self = true)]
     Wast(Wast),
     /// Prints what the compiler makes of one function
+    #[command(args_override_self = true)]
     Inspect(Inspect),
+    /// Prints machine code with what it was made of and where it may trap
+    #[command(args_override_self = true)]
+    Objdump(Objdump),
+    /// Writes a page for a browser: Wasm, IR and machine code side by side
+    #[command(args_override_self = true)]
+    Explore(Explore),
     /// Compiles hostile modules and compares what they cost with what runwell promises
+    #[command(args_override_self = true)]
     Bombs(Bombs),
+    /// Prints what is in effect: options, processor, language, limits, fuel schedule
+    #[command(args_override_self = true)]
+    Settings(Settings),
+    /// Prints a script that completes commands and flags in a shell
+    #[command(after_help = help::completions())]
+    Completions(Completions),
 }
 
 /// Format of figures.
@@ -95,11 +120,11 @@ pub(crate) struct Compiler {
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Cache of compiled modules")]
 pub(crate) struct CacheArgs {
-    /// Compile the module, whether it was compiled before or not
+    /// Compile the module, whether it was compiled before or not, and do not keep it
     #[arg(long)]
     pub(crate) no_cache: bool,
     /// Keep compiled modules in this directory instead of ~/.cache/runwell/modules
-    #[arg(long, value_name = "DIR", conflicts_with = "no_cache")]
+    #[arg(long, value_name = "DIR")]
     pub(crate) cache_dir: Option<PathBuf>,
 }
 
@@ -119,17 +144,33 @@ pub(crate) fn commands() -> Vec<String> {
 }
 
 /// Puts `run` in front of arguments that name no command, so that a bare file is run.
-pub(crate) fn with_default_command(args: impl Iterator<Item = OsString>) -> Vec<OsString> {
+pub(crate) fn with_default_command(line: impl Iterator<Item = OsString>) -> Vec<OsString> {
     const OWN_FLAGS: [&str; 4] = ["-h", "--help", "-V", "--version"];
-    let mut args: Vec<OsString> = args.collect();
-    if let Some(first) = args.get(1).and_then(|first| first.to_str()) {
-        let is_file = std::path::Path::new(first).exists();
-        let known = is_command(first) && !(is_file && args.len() == 2);
+    let mut line: Vec<OsString> = line.collect();
+    if let Some(at) = command_at(&line)
+        && let Some(first) = line[at].to_str()
+    {
+        let is_file = Path::new(first).exists();
+        let known = is_command(first) && !(is_file && line.len() == at + 1);
         if !known && !OWN_FLAGS.contains(&first) {
-            args.insert(1, "run".into());
+            line.insert(1, "run".into());
         }
     }
-    args
+    line
+}
+
+/// Where the command is in a command line, behind flags that all commands have.
+pub(crate) fn command_at(line: &[OsString]) -> Option<usize> {
+    let mut at = 1;
+    while let Some(arg) = line.get(at) {
+        match arg.to_str() {
+            Some("--config") => at += 2,
+            Some("--no-config") => at += 1,
+            Some(arg) if arg.starts_with("--config=") => at += 1,
+            _ => return Some(at),
+        }
+    }
+    None
 }
 
 /// True for the name of a command.
