@@ -78,23 +78,23 @@ impl List {
     }
 }
 
-/// A function type: its parameters and behind them its results. Neither are more than 1,000.
+/// A function type: its parameters and behind them its results.
 #[derive(Copy, Clone, Debug)]
 pub(crate) struct Sig {
     start: u32,
-    params: u16,
-    results: u16,
+    params: u32,
+    results: u32,
 }
 
 impl Sig {
     #[inline]
     pub(crate) fn params(self) -> List {
-        List { start: self.start, len: self.params.into() }
+        List { start: self.start, len: self.params }
     }
 
     #[inline]
     pub(crate) fn results(self) -> List {
-        List { start: self.start + u32::from(self.params), len: self.results.into() }
+        List { start: self.start + self.params, len: self.results }
     }
 }
 
@@ -115,7 +115,7 @@ impl Types {
         let add = |sig: &Signature| {
             let start = string.len() as u32;
             string.extend(sig.params.iter().chain(&sig.results).map(|&ty| code(ty)));
-            Sig { start, params: sig.params.len() as u16, results: sig.results.len() as u16 }
+            Sig { start, params: sig.params.len() as u32, results: sig.results.len() as u32 }
         };
         let signatures = signatures.iter().map(add).collect();
         Types { string: string.into(), signatures }
