@@ -259,25 +259,46 @@ fn faults_of_wide_operators() {
 #[test]
 fn unknown_operands_are_known_once_they_have_been_used() {
     let mut translator = Translator::new();
-    for known in [false, true] {
-        for again in USES.iter().take(16) {
-            // Once a branch or a block has taken it for a list, an operand has that list's type.
+    // What takes the operands for those of the list and gives them back.
+    let known: [fn(&mut InstructionSink<'_>); 6] = [
+        |_| {},
+        |f| {
+            f.local_get(0).br_if(0);
+        },
+        |f| {
+            f.block(BlockType::FunctionType(SAME)).end();
+        },
+        |f| {
+            f.loop_(BlockType::FunctionType(SAME)).end();
+        },
+        |f| {
+            f.local_get(0).if_(BlockType::FunctionType(SAME)).end();
+        },
+        |f| {
+            f.call(SAME);
+        },
+    ];
+    for (number, known) in known.into_iter().enumerate() {
+        for right in [true, false] {
             let wasm = module(|f| {
                 f.unreachable().select();
                 list().iter().skip(1).for_each(|&ty| give(f, ty));
-                if known {
-                    f.local_get(0).br_if(0);
-                }
+                known(f);
                 (1..WIDTH).for_each(|_| {
                     f.drop();
                 });
-                f.i32_eqz().drop();
-                operands(f, Operands::Unknown(1));
-                again.1(f);
+                // The first of the list is an `i32`.
+                if right {
+                    f.i32_eqz().drop();
+                } else {
+                    f.i64_eqz().drop();
+                }
+                operands(f, Operands::Right);
             });
             let parsed = Parsed::parse(&wasm, &Limits::default()).unwrap();
             let own = parsed.info.bodies.len() - 1;
-            compare(&mut translator, &parsed, &wasm, own).unwrap();
+            let valid = compare(&mut translator, &parsed, &wasm, own);
+            assert_eq!(valid, Ok(right || number == 0), "{number}");
         }
     }
 }

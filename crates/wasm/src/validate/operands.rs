@@ -200,7 +200,6 @@ impl Validator<'_> {
         if len >= self.floor + 3
             && let Some(&[a, b, I32]) = self.operands.last_chunk()
             && a == b
-            && a != BOTTOM
             && !is_ref(a)
         {
             self.operands.truncate(len - 2);
