@@ -131,16 +131,14 @@ fn all_short_bodies_get_the_same_verdict() {
         }
     }
     // The same behind what cannot be reached, and behind two operands.
-    let behind = |first: &[u8]| {
+    let mut first: Vec<&[u8]> = vec![&[], &[0x00], &[0x00, 0x1b]];
+    first.extend([&[0x41, 1, 0x41, 1][..], &[0xd0, 0x70, 0xd0, 0x70]]);
+    for first in first {
         let body = |body: &Vec<u8>| [&body[..5], first, &body[5..]].concat();
-        bodies.iter().map(body).collect::<Vec<Vec<u8>>>()
-    };
-    for bodies in [behind(&[0x00]), behind(&[0x41, 1, 0x41, 1]), behind(&[0x00, 0x1b])] {
+        let bodies: Vec<Vec<u8>> = bodies.iter().map(body).collect();
         let valid = compare_all(&around(&bodies)).unwrap();
-        assert!(valid > 700 && valid < bodies.len() / 2, "{valid}");
+        assert!(valid > 400 && valid < bodies.len() / 2, "{valid}");
     }
-    let valid = compare_all(&around(&bodies)).unwrap();
-    assert!(valid > 700 && valid < bodies.len() / 2, "{valid}");
 }
 
 /// Operators that name entities, how many immediates of one byte they have, and how many operands.

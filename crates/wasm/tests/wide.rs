@@ -36,6 +36,14 @@ fn list() -> Vec<ValType> {
 
 /// A module with a last function of type [`MAIN`], `i32 -> list`, and this body.
 fn module(body: impl FnOnce(&mut InstructionSink<'_>)) -> Vec<u8> {
+    module_with(None, body)
+}
+
+/// As [`module`], with a memory of this page size, which is a proposal that is off.
+fn module_with(
+    page_size_log2: Option<u32>,
+    body: impl FnOnce(&mut InstructionSink<'_>),
+) -> Vec<u8> {
     let list = list();
     let mut types = TypeSection::new();
     types.ty().function(list.clone(), list.clone());
@@ -71,7 +79,7 @@ fn module(body: impl FnOnce(&mut InstructionSink<'_>)) -> Vec<u8> {
         maximum: None,
         memory64: false,
         shared: false,
-        page_size_log2: None,
+        page_size_log2,
     });
     let mut globals = GlobalSection::new();
     let ty = GlobalType { val_type: ValType::I64, mutable: true, shared: false };
@@ -373,6 +381,21 @@ fn a_second_look_does_not_go_through_everything() {
     let error = body(300_000);
     let ErrorKind::Unsupported { proposal, .. } = error.kind() else { panic!("{error}") };
     assert_eq!(*proposal, "simd");
+    // The same with a module that is refused before its bodies.
+    let parse = |calls: usize| {
+        let wasm = module_with(Some(0), |f| {
+            f.call(GIVES);
+            (0..calls).for_each(|_| {
+                f.call(SAME);
+            });
+            f.drop();
+        });
+        Parsed::parse(&wasm, &Limits::default()).unwrap_err()
+    };
+    assert!(matches!(parse(0).kind(), ErrorKind::Invalid { .. }), "{}", parse(0));
+    let error = parse(300_000);
+    let ErrorKind::Unsupported { proposal, .. } = error.kind() else { panic!("{error}") };
+    assert_eq!(*proposal, "custom-page-sizes");
 }
 
 #[test]
