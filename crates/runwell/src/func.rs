@@ -14,12 +14,12 @@ use crate::transfer::Transfer;
 use crate::typed::{
     TypedFunc, WasmParams, WasmResults, WasmRet, WasmTy, check_type, for_each_tuple, func_type,
 };
-use crate::types::FuncType;
+use crate::types::{FuncType, ValType};
 use crate::value::Val;
 use crate::{Engine, Error, Result};
 use runwell_abi::RegFile;
 use runwell_abi::vmctx::FuncRefDef;
-use runwell_vm::{HostCall, InstanceData, Runtime};
+use runwell_vm::{HostCall, HostShape, InstanceData, Payload, Runtime};
 use std::ptr::NonNull;
 use std::sync::Arc;
 
@@ -352,43 +352,59 @@ impl HostFunc {
     ) -> HostFunc {
         let func = Arc::new(func);
         let of = ty.clone();
+        let machine = |ty: ValType| ty.machine();
+        let shape = HostShape::new(ty.params().map(machine), ty.results().map(machine));
         let make = move |at: StorePtr, runtime: &Runtime, number: u32, type_id: u32| {
             let (func, of) = (func.clone(), of.clone());
-            runwell_vm::HostFunc::new(runtime, type_id, move |call: HostCall<'_>| {
-                let HostCall { regs, runtime, caller_vmctx } = call;
+            runwell_vm::HostFunc::new(runtime, type_id, shape, move |call: HostCall<'_>| {
                 // SAFETY: the function was put into a store with this type of data, whose handle
                 // is borrowed mutably by the call that is under way.
                 let store = unsafe { &mut *at.get::<StoreInner<T>>() };
-                let taped = store.opaque.tape.is_some();
-                if taped {
-                    // SAFETY: the guest has left the arguments where they belong.
-                    match unsafe { hooks::host_call(&mut store.opaque, number, regs, &of) } {
-                        Ok(Go::On) => {}
-                        Ok(Go::Back) => return Ok(()),
-                        Err(error) => return Err(payload(error, &of)),
-                    }
+                if store.opaque.tape.is_some() {
+                    // Apart, or each call would save more registers than it uses.
+                    // SAFETY: the store is the one that the function was put into.
+                    return unsafe { recorded(at, &*func, number, &of, call) };
                 }
-                let on_panic = taped.then(|| OnPanic(at));
-                let instance = (!caller_vmctx.is_null()).then(|| {
-                    // SAFETY: the context of an instance of this store, whose data is set.
-                    let data = unsafe { InstanceData::of(caller_vmctx) };
-                    Instance::from_index(&store.opaque, data.owner as u32)
-                });
-                let caller = Caller { store: StoreContextMut(store), instance };
-                let mut result = func(caller, regs, runtime.cells());
-                drop(on_panic);
-                if taped {
-                    // SAFETY: as above; what the function was given is not in use any more.
-                    let store = unsafe { &mut *at.get::<StoreInner<T>>() };
-                    // SAFETY: the function has left the results where they belong.
-                    result = unsafe { hooks::host_done(&mut store.opaque, regs, &of, result) };
+                match func(Caller::of(store, &call), call.regs, call.runtime.cells()) {
+                    Ok(()) => Ok(()),
+                    Err(error) => Err(payload(error, &of)),
                 }
-                result.map_err(|error| payload(error, &of))
             })
         };
         let type_id = engine.types().register(&ty);
         HostFunc { ty, type_id, make: Box::new(make) }
     }
+}
+
+/// A call of a host function of a store whose tape is on.
+///
+/// # Safety
+/// `at` is the store whose guest makes the call, with this type of data, and `of` is the function's type.
+#[cold]
+#[inline(never)]
+unsafe fn recorded<T: 'static>(
+    at: StorePtr,
+    func: &(impl Fn(Caller<'_, T>, &mut RegFile, *mut u128) -> Result<()> + ?Sized),
+    number: u32,
+    of: &FuncType,
+    call: HostCall<'_>,
+) -> Result<(), Payload> {
+    // SAFETY: as demanded of the caller; the store's handle is borrowed mutably by the call under way.
+    let store = unsafe { &mut *at.get::<StoreInner<T>>() };
+    // SAFETY: the guest has left the arguments where they belong.
+    match unsafe { hooks::host_call(&mut store.opaque, number, call.regs, of) } {
+        Ok(Go::On) => {}
+        Ok(Go::Back) => return Ok(()),
+        Err(error) => return Err(payload(error, of)),
+    }
+    let on_panic = OnPanic(at);
+    let result = func(Caller::of(store, &call), call.regs, call.runtime.cells());
+    drop(on_panic);
+    // SAFETY: as above; what the function was given is not in use any more.
+    let store = unsafe { &mut *at.get::<StoreInner<T>>() };
+    // SAFETY: the function has left the results where they belong.
+    let result = unsafe { hooks::host_done(&mut store.opaque, call.regs, of, result) };
+    result.map_err(|error| payload(error, of))
 }
 
 impl StoreOpaque {
@@ -454,6 +470,17 @@ impl std::fmt::Debug for HostSlot {
 pub struct Caller<'a, T: 'static> {
     pub(crate) store: StoreContextMut<'a, T>,
     instance: Option<Instance>,
+}
+
+impl<'a, T: 'static> Caller<'a, T> {
+    fn of(store: &'a mut StoreInner<T>, call: &HostCall<'_>) -> Caller<'a, T> {
+        let instance = (!call.caller_vmctx.is_null()).then(|| {
+            // SAFETY: the context of an instance of this store, whose data is set.
+            let data = unsafe { InstanceData::of(call.caller_vmctx) };
+            Instance::from_index(&store.opaque, data.owner as u32)
+        });
+        Caller { store: StoreContextMut(store), instance }
+    }
 }
 
 impl<T: 'static> Caller<'_, T> {

@@ -10,7 +10,7 @@
 use crate::call::{Payload, Pending, Suspend};
 use crate::{Runtime, sys};
 use runwell_abi::vmctx::{FuncRefDef, HOST_FUNC_DISPATCH, HOST_FUNC_RUNTIME};
-use runwell_abi::{RegFile, TrapCode};
+use runwell_abi::{RegFile, TrapCode, Type};
 use std::marker::PhantomData;
 use std::mem::offset_of;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -48,6 +48,30 @@ const _: () = assert!(
         && offset_of!(Head, dispatch) == HOST_FUNC_DISPATCH as usize
 );
 
+/// What of a host function's type decides how guests reach it: the registers that it may use.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub struct HostShape {
+    params: [usize; 2],
+    results: [usize; 2],
+}
+
+impl HostShape {
+    /// Of a function that takes `params` and gives `results`.
+    pub fn new(
+        params: impl IntoIterator<Item = Type>,
+        results: impl IntoIterator<Item = Type>,
+    ) -> HostShape {
+        HostShape { params: by_class(params), results: by_class(results) }
+    }
+}
+
+/// How many values there are of the integer and of the float class.
+fn by_class(types: impl IntoIterator<Item = Type>) -> [usize; 2] {
+    types.into_iter().fold([0; 2], |[ints, floats], ty| {
+        if ty.is_int_class() { [ints + 1, floats] } else { [ints, floats + 1] }
+    })
+}
+
 /// A host function in one store.
 pub struct HostFunc {
     record: NonNull<Head>,
@@ -59,13 +83,13 @@ pub struct HostFunc {
 unsafe impl Send for HostFunc {}
 
 impl HostFunc {
-    /// Makes `func` callable by guests of a store as a function of type `type_id`, with arguments
-    /// and results as that type says. The store must outlive it.
-    pub fn new<F>(runtime: &Runtime, type_id: u32, func: F) -> HostFunc
+    /// Makes `func` callable by guests of a store as a function of type `type_id`, which `shape` is made
+    /// from. The store must outlive it.
+    pub fn new<F>(runtime: &Runtime, type_id: u32, shape: HostShape, func: F) -> HostFunc
     where
         F: Fn(HostCall<'_>) -> Result<(), Payload> + Send + Sync + 'static,
     {
-        let code = sys::host_thunk_address();
+        let code = sys::host_thunk_address(shape.params, shape.results);
         let func_ref = FuncRefDef { code, vmctx: 0, memory_base: 0, type_id, pad: 0 };
         let head = Head { runtime, dispatch: dispatch::<F>, func_ref, drop: drop_record::<F> };
         let record = NonNull::from(Box::leak(Box::new(Record { head, func }))).cast::<Head>();
@@ -112,17 +136,27 @@ where
     // SAFETY: the store is active.
     let runtime = unsafe { &*record.head.runtime };
     let call = HostCall { regs, runtime, caller_vmctx };
-    let pending = match catch_unwind(AssertUnwindSafe(|| (record.func)(call))) {
-        Ok(Ok(())) if runtime.is_to_stop() => {
-            return sys::STATUS_LIBCALL + TrapCode::Interrupt as u32;
-        }
-        Ok(Ok(())) => return 0,
-        Ok(Err(payload)) => match payload.downcast::<Suspend>() {
-            Ok(suspend) => Pending::Suspend(suspend.0),
-            Err(payload) => Pending::Error(payload),
-        },
-        Err(payload) => Pending::Panic(payload),
-    };
-    runtime.pending.set(Some(pending));
+    match catch_unwind(AssertUnwindSafe(|| (record.func)(call))) {
+        Ok(Ok(())) if runtime.is_to_stop() => sys::STATUS_LIBCALL + TrapCode::Interrupt as u32,
+        Ok(Ok(())) => 0,
+        Ok(Err(payload)) => failed(runtime, payload),
+        Err(payload) => panicked(runtime, payload),
+    }
+}
+
+/// Puts an error aside.
+#[cold]
+fn failed(runtime: &Runtime, payload: Payload) -> u32 {
+    runtime.pending.set(Some(match payload.downcast::<Suspend>() {
+        Ok(suspend) => Pending::Suspend(suspend.0),
+        Err(payload) => Pending::Error(payload),
+    }));
+    sys::STATUS_PENDING
+}
+
+/// Puts a panic aside.
+#[cold]
+fn panicked(runtime: &Runtime, payload: Payload) -> u32 {
+    runtime.pending.set(Some(Pending::Panic(payload)));
     sys::STATUS_PENDING
 }

@@ -49,7 +49,7 @@ pub use code::{Code, CodeMeta, FuncMeta};
 pub use error::Error;
 pub use externref::ExternRefs;
 pub use global::GlobalCell;
-pub use host::{HostCall, HostFunc};
+pub use host::{HostCall, HostFunc, HostShape};
 pub use instance::{DataSegment, ElemSegment, InstanceData};
 pub use interrupt::InterruptHandle;
 pub use memory::{Memory, MemoryType};

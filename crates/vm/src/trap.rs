@@ -126,7 +126,16 @@ fn guest_fault(signal: c_int, info: &siginfo_t, context: &mut ucontext_t) -> boo
         let runtime = unsafe { &*activation.runtime };
         let (pc, sp) = sys::trapped_pc_sp(context);
         // SAFETY: if `pc` is in code, this thread executes it, so it lives.
-        let Some(code) = (unsafe { registry::executing(pc) }) else { return false };
+        let code = unsafe { registry::executing(pc) };
+        if signal == libc::SIGFPE
+            && let Some(mode) = sys::mask_exceptions(context, info, code.is_some())
+        {
+            runtime.head.host_mxcsr.set(mode);
+            // SAFETY: the innermost activation has got as far as its stub.
+            unsafe { sys::set_host_mode(runtime.head.host_sp.get(), mode) };
+            return true;
+        }
+        let Some(code) = code else { return false };
         let is_access = signal == libc::SIGSEGV || signal == libc::SIGBUS;
         // SAFETY: these signals carry an address.
         let address = is_access.then(|| unsafe { info.si_addr() } as u64);

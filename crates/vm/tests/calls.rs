@@ -317,6 +317,26 @@ fn the_float_mode_is_the_guests_inside_and_the_hosts_outside() {
     assert_eq!((after_trap, after), (HOSTILE, HOSTILE));
 }
 
+/// Each other mode is noticed on the way in and on the way back from a host function.
+#[test]
+fn every_float_mode_of_the_host_is_noticed() {
+    let modes = [0x2000, 0x4000, 0x6000, 0x8000, 0x40, 0x8040, 0xa000, 0x2040, 0xe040];
+    for mode in modes.map(|bits| 0x1f80 | bits) {
+        let mut store = Store::new();
+        store.import(0, move |_| {
+            swap_mxcsr(mode);
+            Ok(())
+        });
+        let state = store.func(0, "state");
+        let saved = swap_mxcsr(mode);
+        let inside = call(&store.runtime, &state, &[]);
+        let after = swap_mxcsr(saved);
+        assert_eq!((inside.unwrap()[3] & 0xffc0, after), (0x1f80, mode), "{mode:#x}");
+        assert_eq!(store.call("mode", &[]).unwrap()[0] & 0xffc0, 0x1f80, "{mode:#x}");
+        assert_eq!(swap_mxcsr(0x1f80), 0x1f80, "{mode:#x}");
+    }
+}
+
 #[test]
 fn a_host_function_cannot_change_the_guests_float_mode() {
     let mut store = Store::new();

@@ -5,6 +5,6 @@ mod x64;
 pub use x64::with_guest_floats;
 pub(crate) use x64::{
     STATUS_FAULT, STATUS_FUEL, STATUS_LIBCALL, STATUS_PENDING, enter, enter_return_address,
-    fuel_stub_address, host_thunk_address, libcall_stub_address, redirect, resume_from_fuel,
-    resume_from_host, trapped_fuel, trapped_pc_sp,
+    fuel_stub_address, host_thunk_address, libcall_stub_address, mask_exceptions, redirect,
+    resume_from_fuel, resume_from_host, set_host_mode, trapped_fuel, trapped_pc_sp,
 };

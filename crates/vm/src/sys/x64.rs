@@ -16,7 +16,12 @@
 //! is, and the frame has the address of the register file.
 //!
 //! MXCSR: guest code runs with the architecture's default control bits (exceptions masked, round to
-//! nearest, denormals kept), host code with its own. The sticky flags are nobody's.
+//! nearest, denormals kept), host code with its own. The sticky flags are nobody's. Reading the register
+//! takes longer than all the rest of a host call, so the modes are found out by what they do: one
+//! addition of four pairs whose sums tell the default from each other rounding, from flushing to zero
+//! and from denormals as zero. What does not show are exceptions that the host has unmasked. They show
+//! when one is raised in guest code or in a stub: then the fault handler notes the host's mode where
+//! the way out looks for it, masks them and goes on ([`mask_exceptions`]).
 
 use runwell_abi::RegFile;
 use runwell_abi::call::{REGFILE_FLOAT, REGFILE_INT};
@@ -59,7 +64,11 @@ unsafe extern "C" {
     static runwell_vm_enter_return: u8;
     static runwell_vm_trap_exit: u8;
     static runwell_vm_host_thunk: u8;
+    static runwell_vm_host_thunk_ints: u8;
+    static runwell_vm_host_thunk_few: u8;
     static runwell_vm_libcall_stub: u8;
+    static runwell_vm_stubs: u8;
+    static runwell_vm_stubs_end: u8;
 }
 
 global_asm!(
@@ -75,7 +84,20 @@ global_asm!(
     "  .cfi_offset r15, -56",
     ".endm",
 
+    // Jumps to \otherwise unless the float mode is the default one, as far as that shows.
+    ".macro runwell_vm_check_mode otherwise",
+    "  movaps xmm15, xmmword ptr [rip + runwell_vm_mode]",
+    "  addps xmm15, xmmword ptr [rip + runwell_vm_mode + 16]",
+    "  pcmpeqd xmm15, xmmword ptr [rip + runwell_vm_mode + 32]",
+    "  movmskps eax, xmm15",
+    "  cmp eax, 15",
+    "  jne \\otherwise",
+    ".endm",
+
     ".pushsection .text.runwell_vm, \"ax\", @progbits",
+    ".hidden runwell_vm_stubs",
+    ".globl runwell_vm_stubs",
+    "runwell_vm_stubs:",
 
     // enter(code rdi, vmctx rsi, memory_base rdx, regs rcx, runtime r8) -> status eax
     ".balign 16",
@@ -100,15 +122,12 @@ global_asm!(
     "push r15",
     ".cfi_offset r15, -56",
     "sub rsp, 24",
-    "stmxcsr dword ptr [rsp]",
-    "mov eax, dword ptr [rsp]",
-    "mov dword ptr [r8 + {RT_HOST_MXCSR}], eax",
-    "and eax, 0xffc0",
-    "cmp eax, 0x1f80",
-    "je 2f",
-    "ldmxcsr dword ptr [rip + runwell_vm_mxcsr]",
-    "2:",
+    // The fault handler may write to both of these.
+    "mov dword ptr [rsp], 0x1f80",
+    "mov dword ptr [r8 + {RT_HOST_MXCSR}], 0x1f80",
     "mov qword ptr [r8 + {RT_HOST_SP}], rsp",
+    "runwell_vm_check_mode 5f",
+    "2:",
     "mov qword ptr [rsp + 8], rcx",
     "mov rsp, qword ptr [r8 + {RT_GUEST_SP}]",
     "mov r13, qword ptr [r8 + {RT_FUEL}]",
@@ -184,6 +203,19 @@ global_asm!(
     ".cfi_adjust_cfa_offset -8",
     ".cfi_restore rbp",
     "ret",
+    ".cfi_def_cfa rbp, 16",
+    ".cfi_offset rbx, -24",
+    ".cfi_offset r12, -32",
+    ".cfi_offset r13, -40",
+    ".cfi_offset r14, -48",
+    ".cfi_offset r15, -56",
+    ".cfi_offset rbp, -16",
+    "5:",
+    "stmxcsr dword ptr [rsp]",
+    "mov eax, dword ptr [rsp]",
+    "mov dword ptr [r8 + {RT_HOST_MXCSR}], eax",
+    "ldmxcsr dword ptr [rip + runwell_vm_mxcsr]",
+    "jmp 2b",
     ".cfi_endproc",
     ".size runwell_vm_enter, . - runwell_vm_enter",
 
@@ -309,12 +341,15 @@ global_asm!(
     "pop rax",
     "ret",
 
-    // Guest calls host: r14 the host function's record, r10 the caller's context.
+    // Guest calls host: r14 the host function's record, r10 the caller's context. The frame is that of a
+    // whole register file, but only registers that the function's type may use are kept and given: 2 or
+    // 6 arguments and 2 or 4 results of the integer class, and those of the float class or none.
+    ".macro runwell_vm_host_thunk_for name many floats",
     ".balign 16",
-    ".hidden runwell_vm_host_thunk",
-    ".globl runwell_vm_host_thunk",
-    ".type runwell_vm_host_thunk, @function",
-    "runwell_vm_host_thunk:",
+    ".hidden \\name",
+    ".globl \\name",
+    ".type \\name, @function",
+    "\\name:",
     ".cfi_startproc",
     "mov r11, qword ptr [r14 + {HOST_FUNC_RUNTIME}]",
     "mov qword ptr [r11 + {RT_EXIT_SP}], rsp",
@@ -323,11 +358,7 @@ global_asm!(
     ".cfi_adjust_cfa_offset {THUNK_FRAME}",
     "mov qword ptr [r11 + {RT_GUEST_SP}], rsp",
     "mov qword ptr [r11 + {RT_FUEL}], r13",
-    // For a guest that is suspended here; otherwise the host keeps them.
-    "mov qword ptr [rsp + {THUNK_SAVED}], rbx",
-    "mov qword ptr [rsp + {THUNK_SAVED} + 8], rbp",
-    "mov qword ptr [rsp + {THUNK_SAVED} + 16], r12",
-    "mov qword ptr [rsp + {THUNK_SAVED} + 24], r13",
+    ".if \\floats",
     "movaps xmmword ptr [rsp], xmm0",
     "movaps xmmword ptr [rsp + 16], xmm1",
     "movaps xmmword ptr [rsp + 32], xmm2",
@@ -336,12 +367,15 @@ global_asm!(
     "movaps xmmword ptr [rsp + 80], xmm5",
     "movaps xmmword ptr [rsp + 96], xmm6",
     "movaps xmmword ptr [rsp + 112], xmm7",
+    ".endif",
     "mov qword ptr [rsp + {REGFILE_INT}], rdi",
     "mov qword ptr [rsp + {REGFILE_INT} + 8], rsi",
+    ".if \\many",
     "mov qword ptr [rsp + {REGFILE_INT} + 16], rdx",
     "mov qword ptr [rsp + {REGFILE_INT} + 24], rcx",
     "mov qword ptr [rsp + {REGFILE_INT} + 32], r8",
     "mov qword ptr [rsp + {REGFILE_INT} + 40], r9",
+    ".endif",
     "mov eax, dword ptr [r11 + {RT_HOST_MXCSR}]",
     "and eax, 0xffc0",
     "cmp eax, 0x1f80",
@@ -355,33 +389,49 @@ global_asm!(
     "mov rsp, qword ptr [r11 + {RT_HOST_SP}]",
     "runwell_vm_cfi_below_enter",
     "call qword ptr [r14 + {HOST_FUNC_DISPATCH}]",
-    "test eax, eax",
-    "jne runwell_vm_trap_exit",
     "mov r11, qword ptr [r14 + {HOST_FUNC_RUNTIME}]",
+    "test eax, eax",
+    "jne runwell_vm_host_left",
     "mov rsp, qword ptr [r11 + {RT_GUEST_SP}]",
     ".cfi_restore_state",
-    "stmxcsr dword ptr [rsp + {THUNK_FRAME} - 8]",
-    "mov eax, dword ptr [rsp + {THUNK_FRAME} - 8]",
-    "and eax, 0xffc0",
-    "cmp eax, 0x1f80",
-    "je 3f",
-    "ldmxcsr dword ptr [rip + runwell_vm_mxcsr]",
+    "runwell_vm_check_mode 6f",
     "3:",
     "mov r13, qword ptr [r11 + {RT_FUEL}]",
-    "4:",
     "mov rax, qword ptr [rsp + {REGFILE_INT}]",
     "mov rdx, qword ptr [rsp + {REGFILE_INT} + 8]",
+    ".if \\many",
     "mov rcx, qword ptr [rsp + {REGFILE_INT} + 16]",
     "mov rsi, qword ptr [rsp + {REGFILE_INT} + 24]",
+    ".endif",
+    ".if \\floats",
     "movaps xmm0, xmmword ptr [rsp]",
     "movaps xmm1, xmmword ptr [rsp + 16]",
     "movaps xmm2, xmmword ptr [rsp + 32]",
     "movaps xmm3, xmmword ptr [rsp + 48]",
+    ".endif",
     "add rsp, {THUNK_FRAME}",
     ".cfi_adjust_cfa_offset -{THUNK_FRAME}",
     "ret",
+    ".cfi_adjust_cfa_offset {THUNK_FRAME}",
+    "6:",
+    "ldmxcsr dword ptr [rip + runwell_vm_mxcsr]",
+    "jmp 3b",
     ".cfi_endproc",
-    ".size runwell_vm_host_thunk, . - runwell_vm_host_thunk",
+    ".size \\name, . - \\name",
+    ".endm",
+    "runwell_vm_host_thunk_for runwell_vm_host_thunk_few, 0, 0",
+    "runwell_vm_host_thunk_for runwell_vm_host_thunk_ints, 1, 0",
+    "runwell_vm_host_thunk_for runwell_vm_host_thunk, 1, 1",
+
+    // The host function gave a status. It has kept the guest's callee-saved registers, which a guest that
+    // is suspended here will want back.
+    "runwell_vm_host_left:",
+    "mov rdx, qword ptr [r11 + {RT_GUEST_SP}]",
+    "mov qword ptr [rdx + {THUNK_SAVED}], rbx",
+    "mov qword ptr [rdx + {THUNK_SAVED} + 8], rbp",
+    "mov qword ptr [rdx + {THUNK_SAVED} + 16], r12",
+    "mov qword ptr [rdx + {THUNK_SAVED} + 24], r13",
+    "jmp runwell_vm_trap_exit",
     // The host function's answer is in the register file; the runtime record in rbx.
     ".hidden runwell_vm_host_resume",
     ".globl runwell_vm_host_resume",
@@ -392,7 +442,16 @@ global_asm!(
     "mov rbp, qword ptr [rsp + {THUNK_SAVED} + 8]",
     "mov r12, qword ptr [rsp + {THUNK_SAVED} + 16]",
     "mov r13, qword ptr [r11 + {RT_FUEL}]",
-    "jmp 4b",
+    "mov rax, qword ptr [rsp + {REGFILE_INT}]",
+    "mov rdx, qword ptr [rsp + {REGFILE_INT} + 8]",
+    "mov rcx, qword ptr [rsp + {REGFILE_INT} + 16]",
+    "mov rsi, qword ptr [rsp + {REGFILE_INT} + 24]",
+    "movaps xmm0, xmmword ptr [rsp]",
+    "movaps xmm1, xmmword ptr [rsp + 16]",
+    "movaps xmm2, xmmword ptr [rsp + 32]",
+    "movaps xmm3, xmmword ptr [rsp + 48]",
+    "add rsp, {THUNK_FRAME}",
+    "ret",
 
     // Guest calls helper rax. Helpers do not compute with floats, so MXCSR stays.
     ".balign 16",
@@ -425,11 +484,20 @@ global_asm!(
     "jmp runwell_vm_trap_exit",
     ".cfi_endproc",
     ".size runwell_vm_libcall_stub, . - runwell_vm_libcall_stub",
+    ".hidden runwell_vm_stubs_end",
+    ".globl runwell_vm_stubs_end",
+    "runwell_vm_stubs_end:",
     ".popsection",
 
     ".pushsection .rodata.runwell_vm, \"a\", @progbits",
     ".balign 4",
     "runwell_vm_mxcsr: .long 0x1f80",
+    ".balign 16",
+    // 1 and three quarters of its last place, both ways; two denormals; normal numbers whose difference
+    // is none. Then the sums.
+    "runwell_vm_mode: .long 0x3f800000, 0xbf800000, 0x00000001, 0x00c00000",
+    "  .long 0x33c00000, 0xb3c00000, 0x00000001, 0x80800000",
+    "  .long 0x3f800001, 0xbf800001, 0x00000002, 0x00400000",
     ".popsection",
     RT_GUEST_SP = const RT_GUEST_SP,
     RT_HOST_SP = const RT_HOST_SP,
@@ -518,9 +586,16 @@ pub(crate) fn enter_return_address() -> u64 {
     &raw const runwell_vm_enter_return as u64
 }
 
-/// The code of host functions as guests call them.
-pub(crate) fn host_thunk_address() -> u64 {
-    &raw const runwell_vm_host_thunk as u64
+/// The code of host functions as guests call them, for types with at most so many values in registers of
+/// the integer class, arguments and results, and in those of the float class.
+pub(crate) fn host_thunk_address(args: [usize; 2], results: [usize; 2]) -> u64 {
+    if args[1] > 0 || results[1] > 0 {
+        &raw const runwell_vm_host_thunk as u64
+    } else if args[0] > 2 || results[0] > 2 {
+        &raw const runwell_vm_host_thunk_ints as u64
+    } else {
+        &raw const runwell_vm_host_thunk_few as u64
+    }
 }
 
 /// The stub by which guests call helpers.
@@ -532,6 +607,43 @@ pub(crate) fn libcall_stub_address() -> u64 {
 pub(crate) fn trapped_pc_sp(context: &libc::ucontext_t) -> (u64, u64) {
     let regs = &context.uc_mcontext.gregs;
     (regs[libc::REG_RIP as usize] as u64, regs[libc::REG_RSP as usize] as u64)
+}
+
+/// If a float exception that the host has unmasked has interrupted guest code or a stub (`in_code` says
+/// if it is guest code), masks all of them in the context and gives the host's control bits.
+pub(crate) fn mask_exceptions(
+    context: &mut libc::ucontext_t,
+    info: &libc::siginfo_t,
+    in_code: bool,
+) -> Option<u32> {
+    /// `si_code` of integer divisions.
+    const FPE_INTDIV: i32 = 1;
+    const FPE_INTOVF: i32 = 2;
+    const MASKS: u32 = 0x1f80;
+    const CONTROL: u32 = 0xffc0;
+    let pc = trapped_pc_sp(context).0;
+    let stubs = &raw const runwell_vm_stubs as u64..&raw const runwell_vm_stubs_end as u64;
+    if matches!(info.si_code, FPE_INTDIV | FPE_INTOVF) || !(in_code || stubs.contains(&pc)) {
+        return None;
+    }
+    // SAFETY: if the system has saved the registers for floats, the pointer is to where it will load them
+    // from again.
+    let floats = unsafe { context.uc_mcontext.fpregs.as_mut()? };
+    let host = floats.mxcsr & CONTROL;
+    if host & MASKS == MASKS {
+        return None;
+    }
+    floats.mxcsr = MASKS;
+    Some(host)
+}
+
+/// Notes the host's mode for the way out of the guest code below the frame of `enter` at `host_sp`.
+///
+/// # Safety
+/// There is such a frame of this thread.
+pub(crate) unsafe fn set_host_mode(host_sp: u64, mode: u32) {
+    // SAFETY: the frame begins with the mode.
+    unsafe { *(host_sp as *mut u32) = mode };
 }
 
 /// The fuel that an interrupted context has left, in metered code.

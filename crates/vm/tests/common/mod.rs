@@ -6,10 +6,10 @@
 #![allow(dead_code, unreachable_pub)]
 
 use runwell_abi::vmctx::FuncRefDef;
-use runwell_abi::{LibCall, RegFile, TrapCode, VmctxCounts, VmctxLayout};
+use runwell_abi::{LibCall, RegFile, TrapCode, Type, VmctxCounts, VmctxLayout};
 use runwell_vm::{
-    Code, CodeMeta, Exit, FuncMeta, HostCall, HostFunc, InstanceData, Memory, MemoryType, Owned,
-    Payload, Runtime, RuntimeConfig, Table, TableType, Vmctx,
+    Code, CodeMeta, Exit, FuncMeta, HostCall, HostFunc, HostShape, InstanceData, Memory,
+    MemoryType, Owned, Payload, Runtime, RuntimeConfig, Table, TableType, Vmctx,
 };
 use std::arch::global_asm;
 use std::sync::{Arc, OnceLock};
@@ -301,6 +301,17 @@ pub struct Instance {
     pub host: Option<HostFunc>,
 }
 
+/// Types of values that take all registers.
+const ALL: [Type; 16] = {
+    let mut types = [Type::I64; 16];
+    let mut at = 8;
+    while at < types.len() {
+        types[at] = Type::F64;
+        at += 1;
+    }
+    types
+};
+
 /// A store with instances.
 pub struct Store {
     pub instances: Vec<Instance>,
@@ -356,7 +367,7 @@ impl Store {
     where
         F: Fn(HostCall<'_>) -> Result<(), Payload> + Send + Sync + 'static,
     {
-        let host = HostFunc::new(&self.runtime, 1, func);
+        let host = HostFunc::new(&self.runtime, 1, HostShape::new(ALL, ALL), func);
         self.instances[instance].vmctx.set_imported_func(0, host.func_ref());
         self.instances[instance].host = Some(host);
     }
