@@ -107,3 +107,8 @@ pub mod preview1 {
     pub use crate::random::random_get;
     pub use crate::sock::{sock_accept, sock_recv, sock_send, sock_shutdown};
 }
+
+/// The code of the guide, as tests.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/guide.md")]
+struct Guide;
