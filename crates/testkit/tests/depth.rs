@@ -157,6 +157,42 @@ fn frames_that_take_more_than_they_count() {
     }
 }
 
+/// Values that come by the hundred have homes in the frame, which count as the operands they are.
+#[test]
+fn wide_recursion() {
+    for wide in [9, 17, 100, 1000] {
+        let many = "i32 ".repeat(wide);
+        let gets =
+            |from: usize| (from..wide).map(|n| format!("(local.get {n})")).collect::<String>();
+        let last = wide - 1;
+        let narrow = "(func $start (export \"run\") (type $t)";
+        let zeros = "(i32.const 1)".repeat(wide);
+        let bodies = [
+            // Of all parameters the last is used.
+            format!("(call $wide {zeros}) (i32.add (local.get {last}))"),
+            // All are passed on.
+            format!("{} (call $wide) (i32.add (local.get 0))", gets(0)),
+            // Results by the hundred, kept across the call.
+            format!("(call $give) {} (i32.add (call $wide {zeros}))", "(drop)".repeat(last)),
+            format!("(call $give) (call $wide) (i32.add (local.get {last}))"),
+        ];
+        for body in bodies {
+            let text = format!(
+                "(module (type $t (func (param i32) (result i32)))
+                (import \"host\" \"again\" (func $again (type $t)))
+                (import \"other\" \"back\" (func $back (type $t)))
+                (global $count (export \"count\") (mut i32) (i32.const 0))
+                (func $give (result {many}) {zeros})
+                (func $wide (param {many}) (result i32)
+                    (global.set $count (i32.add (global.get $count) (i32.const 1)))
+                    {body})
+                {narrow} (call $wide {zeros})))"
+            );
+            same(&text, &format!("{wide} values: {body}"), None);
+        }
+    }
+}
+
 /// A body that keeps values in locals, on the operand stack and across arms that do not use them.
 fn random_body(rng: &mut Rng) -> (String, String) {
     let locals = 1 + rng.next_u64() % 12;
