@@ -38,13 +38,15 @@ const CLEANED: &str = "cleaned";
 const ABANDONED: Duration = Duration::from_secs(3600);
 /// How exactly the time of an entry's last use is known. Each update costs a write.
 const USE_KNOWN_TO: Duration = Duration::from_secs(600);
+/// Entries that take more than this part of the room do not wait for the next clean-up.
+const LARGE: u64 = 64;
 /// Clean-ups go down to this share of the limits, in percent, so that the next one is not at once.
 const AFTER_CLEANUP: u64 = 70;
 
 /// Where compiled modules are kept, and how many.
 ///
-/// The limits are soft: they are looked after when an entry is written, at most once in the interval.
-/// Entries that were not used for longest go first.
+/// The limits are soft: they are looked after when an entry is written, once in the interval and for
+/// every large entry. Entries that were not used for longest go first.
 #[derive(Clone)]
 pub struct CacheConfig {
     directory: Option<PathBuf>,
@@ -74,14 +76,14 @@ impl fmt::Debug for CacheConfig {
 }
 
 impl CacheConfig {
-    /// The defaults: the user's directory for caches, 512 MiB, 65,536 files, an hour between
+    /// The defaults: the user's directory for caches, 512 MiB, 65,536 files, a minute between
     /// clean-ups.
     pub fn new() -> CacheConfig {
         CacheConfig {
             directory: None,
             files: 65_536,
             bytes: 512 << 20,
-            interval: Duration::from_secs(3600),
+            interval: Duration::from_secs(60),
             warn: None,
         }
     }
@@ -105,7 +107,7 @@ impl CacheConfig {
         self
     }
 
-    /// Look at the limits no more often than once in this time.
+    /// Look at the limits no more often than once in this time, but for large entries.
     pub fn with_cleanup_interval(&mut self, interval: Duration) -> &mut CacheConfig {
         self.interval = interval;
         self
@@ -313,18 +315,19 @@ impl Cache {
         }
         let written = replace(path, image, 0o600);
         match written {
-            Ok(()) => self.clean_up(),
+            Ok(()) => self.clean_up(image.len() as u64),
             Err(error) => self.unusable(path, error),
         }
     }
 
-    /// Looks after the limits when the time has come.
-    fn clean_up(&self) {
+    /// Looks after the limits when the time has come, or when the entry that was written is a large one.
+    fn clean_up(&self, written: u64) {
         let CacheConfig { files, bytes, interval, .. } = self.inner.config;
         let stamp = self.directory().join(CLEANED);
         let age = |time: io::Result<SystemTime>| time.ok().and_then(|time| time.elapsed().ok());
         let cleaned = fs::metadata(&stamp).and_then(|metadata| metadata.modified());
-        if age(cleaned).is_some_and(|age| age < interval) {
+        let large = written > bytes / LARGE;
+        if !large && age(cleaned).is_some_and(|age| age < interval) {
             return;
         }
         // First of all, so that others do not begin as well.

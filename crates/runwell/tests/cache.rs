@@ -275,6 +275,26 @@ fn the_number_and_size_of_entries_stay_below_their_limits() {
     assert!(!old.exists() && new.exists());
 }
 
+#[test]
+fn large_entries_do_not_wait_for_the_next_clean_up() {
+    let scratch = Scratch::new();
+    let seldom = |config: &mut CacheConfig| {
+        config.with_cleanup_interval(Duration::from_secs(3600)).with_file_count_soft_limit(3);
+    };
+    let cached = Cached::with(&scratch.0, seldom, |_| {});
+    for number in 0..6 {
+        cached.run(number);
+    }
+    assert_eq!(scratch.entries().len(), 6);
+    let bytes = fs::metadata(scratch.entries().remove(0)).unwrap().len();
+    let tight = |config: &mut CacheConfig| {
+        seldom(config);
+        config.with_files_total_size_soft_limit(63 * bytes);
+    };
+    Cached::with(&scratch.0, tight, |_| {}).run(6);
+    assert_eq!(scratch.entries().len(), 2);
+}
+
 /// Readers, writers and evictions at once, on few modules in little room.
 #[test]
 fn many_at_once() {
