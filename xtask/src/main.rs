@@ -10,6 +10,7 @@ mod checks;
 mod ci;
 mod corpus;
 mod corpus_test;
+mod costs;
 mod process;
 
 use std::path::{Path, PathBuf};
@@ -53,6 +54,12 @@ const STEPS: &[Step] = &[
         run: corpus_test::command,
     },
     Step { name: "ci", takes: "", does: "all of the above", run: ci::command },
+    Step {
+        name: "costs",
+        takes: "[--rounds N] [--instructions] [FILTER]",
+        does: "what fuel and the rules for NaNs cost over the corpus",
+        run: costs::command,
+    },
 ];
 
 fn main() -> ExitCode {

@@ -42,6 +42,8 @@ pub struct ModuleEnv {
     pub escaped: Vec<u32>,
     /// True if the code charges fuel.
     pub metered: bool,
+    /// True if NaNs are left as the processor makes them, to measure what it costs not to.
+    pub raw_nans: bool,
     /// True if any function of the module has a tail call through an import, a table or a
     /// reference: a callee may then return with the registers of another instance, and every call
     /// restores the caller's.

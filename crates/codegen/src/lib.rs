@@ -40,8 +40,8 @@ pub struct CompiledFunction {
     /// Source positions, ascending: from this offset on, instructions belong to the operator at
     /// this Wasm byte offset. Return addresses are looked up one byte before.
     pub srclocs: Vec<(u32, u32)>,
-    /// With metering: fuel charged ahead, by Wasm byte offset, see `ir::Function::rests`.
-    pub rests: Vec<(u32, u64)>,
+    /// With metering: the balance of fuel, by Wasm byte offset, see `ir::Function::rests`.
+    pub rests: Vec<(u32, i64)>,
     /// Size of the frame: from the second instruction on, the return address is at
     /// `[rsp + frame_bytes]`.
     pub frame_bytes: u32,
@@ -203,6 +203,7 @@ mod tests {
             imported_funcs: 0,
             escaped: vec![u32::MAX],
             metered: false,
+            raw_nans: false,
             tail_calls_leave: false,
         };
         let mut codegen = Codegen::new();

@@ -237,7 +237,11 @@ pub fn lower<M: Machine>(
     work: &mut Work,
 ) -> Result<Facts, Error> {
     scratch.count(func, work);
-    scratch.nans.run(func, work);
+    if env.raw_nans {
+        scratch.nans.clear();
+    } else {
+        scratch.nans.run(func, work);
+    }
     scratch::fill(&mut scratch.vreg_of, func.insts.len(), VReg::NONE);
     scratch.tile.clear();
     code.clear();

@@ -72,6 +72,11 @@ fn is_number(func: &Function, value: Value) -> bool {
 }
 
 impl Nans {
+    /// Takes every value for exact.
+    pub(crate) fn clear(&mut self) {
+        self.loose.clear();
+    }
+
     /// Analyses a function.
     pub(crate) fn run(&mut self, func: &Function, work: &mut Work) {
         self.loose.clear();

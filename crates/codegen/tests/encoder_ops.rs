@@ -52,6 +52,7 @@ fn env(features: Features, guarded: bool, tail_calls_leave: bool) -> ModuleEnv {
         imported_funcs: 2,
         escaped: (0..10).map(|index: u32| index.checked_sub(2).unwrap_or(u32::MAX)).collect(),
         metered: false,
+        raw_nans: false,
         tail_calls_leave,
     }
 }

@@ -17,6 +17,9 @@ pub struct Options {
     pub schedule: Option<Schedule>,
     /// Which machine-independent rewrites are made.
     pub passes: Passes,
+    /// Leave NaNs as the processor makes them. Only for measuring what it costs not to: what guests
+    /// compute then depends on the processor and on the compiler.
+    pub raw_nans: bool,
     /// How many threads compile; 0 means as many as the machine has.
     pub jobs: usize,
     /// Measure the time of each pass (costs a few clock reads per function).
@@ -32,6 +35,7 @@ impl Options {
             guarded_memories: true,
             schedule: None,
             passes: Passes::ALL,
+            raw_nans: false,
             jobs: 0,
             timing: false,
         }

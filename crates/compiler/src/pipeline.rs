@@ -238,6 +238,7 @@ pub(crate) fn module_env(info: &ModuleInfo, options: &Options) -> ModuleEnv {
         imported_funcs: info.imported_funcs(),
         escaped: info.escaped.clone(),
         metered: options.schedule.is_some(),
+        raw_nans: options.raw_nans,
         tail_calls_leave: false,
     }
 }

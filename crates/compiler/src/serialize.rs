@@ -367,12 +367,20 @@ fn is_consistent(image: &Image, info: &ModuleInfo, module_len: usize) -> bool {
 /// A number for everything about options, the target apart, that an image depends on.
 fn options_hash(options: &Options) -> [u8; 16] {
     // Spelled out, so that a new option has to be thought about here.
-    let Options { target: _, verify: _, guarded_memories, schedule, passes, jobs: _, timing: _ } =
-        options;
+    let Options {
+        target: _,
+        verify: _,
+        guarded_memories,
+        schedule,
+        passes,
+        raw_nans,
+        jobs: _,
+        timing: _,
+    } = options;
     let Passes { simplify, number, forward, params } = *passes;
     let mut hasher = blake3::Hasher::new();
     hasher.update(&[u8::from(*guarded_memories), u8::from(schedule.is_some())]);
-    hasher.update(&[simplify, number, forward, params].map(u8::from));
+    hasher.update(&[simplify, number, forward, params, *raw_nans].map(u8::from));
     if let Some(schedule) = schedule {
         for &class in OperatorClass::ALL {
             hasher.update(&schedule.cost(class).to_le_bytes());

@@ -30,6 +30,7 @@ pub struct Config {
     pub(crate) backtrace_frames: usize,
     pub(crate) timing: bool,
     pub(crate) schedule: Option<Schedule>,
+    pub(crate) raw_nans: bool,
     pub(crate) image_key: Option<Key>,
     pub(crate) cache: Option<Cache>,
     pub(crate) progress: Option<Arc<Progress>>,
@@ -86,6 +87,7 @@ impl Config {
             backtrace_frames: 64,
             timing: false,
             schedule: None,
+            raw_nans: false,
             image_key: None,
             cache: None,
             progress: None,
@@ -172,6 +174,14 @@ impl Config {
     /// Meter guest code by this schedule.
     pub fn fuel_schedule(&mut self, schedule: Schedule) -> &mut Config {
         self.schedule = Some(schedule);
+        self
+    }
+
+    /// Leave NaNs as the processor makes them, to measure what it costs not to. What guests compute is
+    /// no longer the same everywhere, so this is nothing to run anything else with.
+    #[doc(hidden)]
+    pub fn measure_raw_nans(&mut self, raw: bool) -> &mut Config {
+        self.raw_nans = raw;
         self
     }
 

@@ -143,6 +143,7 @@ impl Engine {
             jobs: config.jobs,
             timing: config.timing,
             schedule: config.schedule,
+            raw_nans: config.raw_nans,
         }
     }
 }

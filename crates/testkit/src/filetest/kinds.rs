@@ -325,6 +325,7 @@ fn stage_ir(case: &Case, section: fn(Listing) -> String) -> Outcome {
         imported_funcs: 0,
         escaped: (0..FUNCS).collect(),
         metered: false,
+        raw_nans: false,
         tail_calls_leave: false,
     };
     let mut codegen = Codegen::new();

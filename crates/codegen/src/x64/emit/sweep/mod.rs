@@ -108,6 +108,7 @@ fn test_env() -> ModuleEnv {
         imported_funcs: 0,
         escaped: Vec::new(),
         metered: false,
+        raw_nans: false,
         tail_calls_leave: false,
     }
 }
