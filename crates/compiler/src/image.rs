@@ -25,8 +25,8 @@ pub struct Image {
     pub traps: Vec<(u32, TrapCode)>,
     /// Source positions, ascending: code offset, Wasm byte offset.
     pub srclocs: Vec<(u32, u32)>,
-    /// In metered code: Wasm byte offset, ascending, and the fuel that is charged ahead there.
-    pub rests: Vec<(u32, u64)>,
+    /// In metered code: Wasm byte offset, ascending, and the balance of fuel there.
+    pub rests: Vec<(u32, i64)>,
 }
 
 /// Alignment of functions in the text, in bytes.

@@ -24,7 +24,7 @@
 //! 96  functions                  u32
 //! 100 trapping instructions      u32
 //! 104 source positions           u32
-//! 108 fuel charged ahead         u32
+//! 108 balances of fuel           u32
 //! 112 length of the machine code u64
 //! 120 name of the key            8 bytes
 //! 128 module · machine code · functions · traps · source positions · fuel
@@ -339,7 +339,7 @@ impl Header {
             image.srclocs.push((srclocs.u32()?, srclocs.u32()?));
         }
         while !rests.0.is_empty() {
-            image.rests.push((rests.u32()?, rests.u64()?));
+            image.rests.push((rests.u32()?, rests.u64()? as i64));
         }
         Some((wasm, image))
     }

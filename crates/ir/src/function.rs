@@ -168,9 +168,9 @@ pub struct Function {
     /// Number of homes: untyped cells in the frame, 16 bytes each and in a row, where operands wait
     /// that are moved many at a time.
     pub homes: u32,
-    /// With metering: by Wasm byte offset, ascending, the fuel that is charged ahead where the operator
-    /// there stops. What has no entry has nothing charged ahead.
-    pub rests: Vec<(u32, u64)>,
+    /// With metering: by Wasm byte offset, ascending, how much more fuel has been charged where the
+    /// operator there stops than was used, or less when negative. What has no entry is even.
+    pub rests: Vec<(u32, i64)>,
 }
 
 impl Function {

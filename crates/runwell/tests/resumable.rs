@@ -2,7 +2,7 @@
 
 use runwell::{
     Caller, Config, Engine, Instance, Linker, Module, ResumableCall, Store, Suspend, SuspendedCall,
-    Val,
+    Trap, Val,
 };
 
 const GUEST: &str = r#"(module
@@ -102,5 +102,119 @@ fn a_handle_goes_on_with_its_own_call_only() {
         let end = call.resume(store, &mut number).unwrap();
         assert!(matches!(end, ResumableCall::Finished));
         assert_eq!(number[0].unwrap_i64(), 1000);
+    }
+}
+
+/// A load outside of memory behind operators without effect: when it traps they are not paid for yet.
+#[test]
+fn a_trap_that_is_not_paid_for_waits_for_fuel() {
+    const TRAPS: &str = r#"(module (memory 1) (global $g (mut i32) (i32.const 0))
+        (func (export "late") (result i32)
+            (i32.load (i32.add (i32.const -8) (i32.const 3))))
+        (func (export "after") (result i32)
+            (global.set $g (i32.const 1))
+            (i32.div_u (i32.const 1) (i32.sub (global.get $g) (i32.const 1))))
+        (func (export "set") (result i32) (global.get $g)))"#;
+    let engine = metered();
+    let module = Module::new(&engine, TRAPS).unwrap();
+    // What each of them has executed when it traps, and what must be there for it to get that far.
+    for (name, executed, trap) in
+        [("late", 4, Trap::MemoryOutOfBounds), ("after", 7, Trap::IntegerDivisionByZero)]
+    {
+        for fuel in 0..10 {
+            let mut store = Store::new(&engine, ());
+            let instance = Instance::new(&mut store, &module, &[]).unwrap();
+            store.set_fuel(fuel).unwrap();
+            let mut results = [Val::I32(0)];
+            let func = instance.get_func(&mut store, name).unwrap();
+            let error = func.call(&mut store, &[], &mut results).unwrap_err();
+            let found = *error.downcast_ref::<Trap>().unwrap();
+            let left = store.get_fuel().unwrap();
+            if fuel < executed {
+                assert_eq!(found, Trap::OutOfFuel, "{name} with {fuel}");
+            } else {
+                assert_eq!((found, left), (trap, fuel - executed), "{name} with {fuel}");
+            }
+
+            // The same in slices of one unit.
+            let mut store = Store::new(&engine, ());
+            let instance = Instance::new(&mut store, &module, &[]).unwrap();
+            store.set_fuel(fuel).unwrap();
+            let func = instance.get_func(&mut store, name).unwrap();
+            let (mut given, mut stops) = (fuel, 0);
+            let mut call = func.call_resumable(&mut store, &[], &mut results);
+            let trapped = loop {
+                match call {
+                    Ok(ResumableCall::Suspended(suspended)) => {
+                        assert!(suspended.needs_fuel() && given < executed);
+                        let left = store.get_fuel().unwrap();
+                        store.set_fuel(left + 1).unwrap();
+                        (given, stops) = (given + 1, stops + 1);
+                        call = suspended.resume(&mut store, &mut results);
+                    }
+                    Ok(ResumableCall::Finished) => panic!("{name} finished"),
+                    Err(error) => break *error.downcast_ref::<Trap>().unwrap(),
+                }
+            };
+            assert_eq!(trapped, trap);
+            assert_eq!(stops, u64::saturating_sub(executed, fuel));
+            assert_eq!(given - store.get_fuel().unwrap(), executed);
+            // The store is free again.
+            store.set_fuel(100).unwrap();
+            let set = instance.get_func(&mut store, "set").unwrap();
+            set.call(&mut store, &[], &mut results).unwrap();
+            assert_eq!(results[0].unwrap_i32(), i32::from(name == "after"));
+        }
+    }
+}
+
+#[test]
+fn a_trap_that_waits_for_fuel_can_be_given_up() {
+    let engine = metered();
+    let text = r#"(module (memory 1) (func (export "f") (drop (i32.load (i32.const -8)))))"#;
+    let module = Module::new(&engine, text).unwrap();
+    let mut store = Store::new(&engine, ());
+    let instance = Instance::new(&mut store, &module, &[]).unwrap();
+    for _ in 0..3 {
+        store.set_fuel(1).unwrap();
+        begin(&mut store, &instance, "f", &mut []).cancel(&mut store);
+        // Nothing of it comes up in the next call.
+        store.set_fuel(2).unwrap();
+        let func = instance.get_func(&mut store, "f").unwrap();
+        let error = func.call_resumable(&mut store, &[], &mut []).unwrap_err();
+        assert_eq!(error.downcast_ref::<Trap>(), Some(&Trap::MemoryOutOfBounds));
+        assert_eq!(store.get_fuel().unwrap(), 0);
+    }
+}
+
+/// Operators without effect are charged when something asks, so loops that only compute still pay for
+/// each iteration, and what others can see is never ahead of its payment.
+#[test]
+fn effects_are_paid_for_before_they_happen() {
+    const STORES: &str = r#"(module (memory (export "m") 1)
+        (func (export "f") (param i32)
+            (loop
+                (br_if 1 (i32.eqz (local.get 0)))
+                (i32.store (i32.const 0) (i32.add (i32.load (i32.const 0)) (i32.const 1)))
+                (local.set 0 (i32.sub (local.get 0) (i32.const 1)))
+                (br 0))))"#;
+    let engine = metered();
+    let module = Module::new(&engine, STORES).unwrap();
+    let run = |fuel: u64| {
+        let mut store = Store::new(&engine, ());
+        let instance = Instance::new(&mut store, &module, &[]).unwrap();
+        store.set_fuel(fuel).unwrap();
+        let func = instance.get_func(&mut store, "f").unwrap();
+        let done = func.call(&mut store, &[Val::I32(5)], &mut []).is_ok();
+        let memory = instance.get_memory(&mut store, "m").unwrap();
+        (done, memory.data(&store)[0], store.get_fuel().unwrap())
+    };
+    // An iteration is 14 operators that cost, the store the ninth of them; the last one leaves after 3.
+    for fuel in 0..90 {
+        let (done, stores, left) = run(fuel);
+        assert_eq!(done, fuel >= 5 * 14 + 3, "with {fuel}");
+        let paid = fuel - left;
+        assert!(paid >= u64::from(stores) * 14 - if stores > 0 { 5 } else { 0 }, "with {fuel}");
+        assert!(done || u64::from(stores) <= fuel / 9, "{stores} stores with {fuel}");
     }
 }

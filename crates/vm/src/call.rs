@@ -56,7 +56,7 @@ pub enum Reason {
 #[derive(Copy, Clone, Debug)]
 pub(crate) struct Suspended {
     reason: Reason,
-    /// Fuel that was charged ahead and given back.
+    /// Fuel that is still to be paid: it was charged ahead and given back, or is owed at a trap.
     rest: u64,
     guest_sp: u64,
     exit_sp: u64,
@@ -109,6 +109,8 @@ pub(crate) enum Pending {
     Panic(Payload),
     /// The call is to be suspended.
     Suspend(Payload),
+    /// The trap that a suspended call ends with as soon as what came before it is paid for.
+    Trap(Box<Exit>),
 }
 
 /// The error by which a host function suspends the guest that called it, if the call can be suspended;
@@ -228,6 +230,14 @@ impl Runtime {
             let backtrace = Backtrace::default();
             return Err(Box::new(Exit { cause: Cause::Suspended(Reason::Fuel), backtrace }));
         };
+        match self.pending.take() {
+            Some(Pending::Trap(exit)) => {
+                self.suspended.set(None);
+                self.head.fuel.set(fuel);
+                return Err(exit);
+            }
+            other => self.pending.set(other),
+        }
         let top = match self.take_stack() {
             Ok(stack) => {
                 if let Some(frames) = self.parked.take() {
@@ -278,6 +288,7 @@ impl Runtime {
     /// Gives up the suspended call, if there is one.
     pub fn drop_suspended(&self) {
         if self.suspended.take().is_some() {
+            self.pending.set(None);
             self.parked.set(None);
             self.head.guest_sp.set(self.stack().map_or(0, GuestStack::top));
         }
@@ -370,7 +381,8 @@ impl Runtime {
             STATUS_FAULT => {
                 let Fault { code, pc, sp, address, fuel } = self.fault.get();
                 // SAFETY: the handler took the position from guest code of this store, which lives.
-                self.head.fuel.set(fuel.saturating_add(unsafe { rest_at(pc) }));
+                let rest = unsafe { rest_at(pc) };
+                let paid = fuel.checked_add_signed(rest);
                 let cause = Cause::Trap { code, pc: Some(pc), fault_address: address };
                 let backtrace = match code {
                     // The place may be inside of a prologue, from where frames cannot be walked.
@@ -379,7 +391,12 @@ impl Runtime {
                     _ => unsafe { backtrace::from_fault(self, pc, sp) },
                 };
                 self.leave(thread, activation);
-                return Box::new(Exit { cause, backtrace });
+                self.head.fuel.set(paid.unwrap_or(fuel));
+                let exit = Box::new(Exit { cause, backtrace });
+                if paid.is_some() || code == TrapCode::Interrupt {
+                    return exit;
+                }
+                return self.owes(exit, rest.unsigned_abs(), activation.resumable);
             }
             STATUS_FUEL if activation.resumable => {
                 return self.suspend(thread, activation, Reason::Fuel);
@@ -397,7 +414,9 @@ impl Runtime {
                     return exit;
                 }
                 Some(Pending::Error(payload) | Pending::Suspend(payload)) => Cause::Error(payload),
-                None => unreachable!("who leaves guest code with this status leaves a reason"),
+                Some(Pending::Trap(_)) | None => {
+                    unreachable!("who leaves guest code with this status leaves a reason")
+                }
             },
             _ => {
                 let byte = (status - STATUS_LIBCALL) as u8;
@@ -411,7 +430,30 @@ impl Runtime {
         Box::new(Exit { cause, backtrace })
     }
 
-    /// Gives back the fuel that is charged ahead where guest code has called out; says how much.
+    /// Guest code has trapped, but what it executed before that was not all paid for and cannot be: it
+    /// is out of fuel instead, and traps when it is given more. Its frames are gone already.
+    fn owes(&self, mut exit: Box<Exit>, owed: u64, resumable: bool) -> Box<Exit> {
+        if !resumable {
+            let code = TrapCode::OutOfFuel;
+            exit.cause = Cause::Trap { code, pc: None, fault_address: None };
+            return exit;
+        }
+        let backtrace = exit.backtrace.clone();
+        // There is nothing to go back to.
+        self.suspended.set(Some(Suspended {
+            reason: Reason::Fuel,
+            rest: owed,
+            guest_sp: 0,
+            exit_sp: 0,
+            stack_limit: 0,
+            vmctx: 0,
+        }));
+        self.pending.set(Some(Pending::Trap(exit)));
+        Box::new(Exit { cause: Cause::Suspended(Reason::Fuel), backtrace })
+    }
+
+    /// Gives back the fuel that is charged ahead where guest code has called out; says how much. What
+    /// was executed on credit before fuel ran out was without effect, and counts as not executed.
     fn give_back(&self) -> u64 {
         let at = self.head.exit_sp.get();
         if !self.stack().is_some_and(|stack| stack.contains(at)) {
@@ -420,6 +462,7 @@ impl Runtime {
         // SAFETY: guest code has called out from there, and its frames are intact: the return address
         // is there, and one byte before it is inside of the call.
         let rest = unsafe { rest_at(*(at as *const u64) - 1) };
+        let rest = u64::try_from(rest).unwrap_or(0);
         self.head.fuel.set(self.head.fuel.get().saturating_add(rest));
         rest
     }
@@ -468,11 +511,11 @@ impl Runtime {
     }
 }
 
-/// The fuel that is charged ahead at an instruction.
+/// The fuel that is charged ahead at an instruction, or owed when negative.
 ///
 /// # Safety
 /// If `pc` is in code, that code lives.
-unsafe fn rest_at(pc: u64) -> u64 {
+unsafe fn rest_at(pc: u64) -> i64 {
     // SAFETY: the contract.
     match unsafe { registry::executing(pc) } {
         Some(code) => code.meta().rest_at(code.offset_of(pc)),

@@ -35,9 +35,9 @@ pub struct CodeMeta {
     pub traps: Box<[(u32, TrapCode)]>,
     /// Source positions: from this offset on to the next entry, code stems from this position.
     pub srclocs: Box<[(u32, u32)]>,
-    /// In metered code, by source position: fuel that is charged ahead there. Positions without an entry
-    /// have none.
-    pub rests: Box<[(u32, u64)]>,
+    /// In metered code, by source position: how much more fuel has been charged where code stops there
+    /// than was used, or less when negative. Positions without an entry have no difference.
+    pub rests: Box<[(u32, i64)]>,
 }
 
 impl CodeMeta {
@@ -66,8 +66,9 @@ impl CodeMeta {
         (at >= func.start).then_some(position)
     }
 
-    /// The fuel that is charged ahead where the code at `offset` stops.
-    pub fn rest_at(&self, offset: u32) -> u64 {
+    /// The fuel that has been charged and not used where the code at `offset` stops; what was used and
+    /// not charged, when negative.
+    pub fn rest_at(&self, offset: u32) -> i64 {
         let rest = self.srcloc_at(offset).and_then(|position| {
             let at = self.rests.binary_search_by_key(&position, |rest| rest.0).ok()?;
             Some(self.rests[at].1)

@@ -280,8 +280,6 @@ impl Cx {
         let code = &body.bytes[reader.current_position()..];
         let code_at = reader.original_position() as u32;
         self.begin(body.module, body.index, body.ty, code_at);
-        self.charge(0, self.scan.meter.entry);
-        self.scan.meter.rest = self.scan.meter.entry;
         let mut visitor = Visitor { cx: self, module: body.module, validator, code, code_at };
         while !reader.eof() {
             visitor.validator.at = reader.original_position();

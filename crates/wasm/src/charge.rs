@@ -1,7 +1,10 @@
 //! Charging fuel, as [`crate::meter`] has planned it.
+//!
+//! What is charged for an operator is charged before it, and belongs to the operator before that: there
+//! the balance behind the operator is the balance before the charge. So one number per operator says
+//! what stopping there has to settle.
 
 use crate::body::Cx;
-use crate::meter::Kind;
 use runwell_abi::Type;
 use runwell_abi::fuel::{BYTES_SHIFT, ELEMENTS_SHIFT};
 use runwell_ir::Value;
@@ -10,53 +13,51 @@ impl Cx {
     /// Translation comes to the operator at `at` in the module, whose bytes these are, `offset` of
     /// them into the body's operators.
     pub(crate) fn arrive(&mut self, at: u32, offset: u32, bytes: &[u8]) {
-        if let Some(rest) = self.scan.meter.arrive(offset, bytes)
-            && self.reachable
-        {
-            self.b.func.rests.push((at, rest));
-        }
-    }
-
-    /// The operator has been translated: charges what the plan says for the way on.
-    pub(crate) fn depart(&mut self) {
-        let Some(entry) = self.scan.meter.now.take() else { return };
-        let charged = match entry.kind {
-            Kind::Call => 0,
-            Kind::Loop => {
-                let is_loop =
-                    self.scan.constructs.get(entry.construct()).is_some_and(|c| c.branches > 0);
-                if is_loop { 0 } else { entry.on }
-            }
-            Kind::If | Kind::BrIf => entry.charged,
-            Kind::Else if self.dead == 0 => self.frames.last().map_or(entry.on, |f| f.charged),
-            _ => entry.on,
+        let label = self.frames.last().map_or(0, |frame| frame.label);
+        let frames = &self.frames;
+        let dead = self.dead;
+        let target = |depth: u32| {
+            let at = (frames.len() + dead as usize).checked_sub(1 + depth as usize)?;
+            frames.get(at).map(|frame| (frame.is_loop(), frame.label))
         };
-        if self.reachable {
-            self.charge(charged, entry.on);
+        let arrival = self.scan.meter.arrive(offset, bytes, label, target);
+        if !self.reachable {
+            return;
         }
-        self.scan.meter.rest = entry.on;
+        // The source position is still that of the operator before.
+        self.charge_at(arrival.before, arrival.charge);
+        if let Some(balance) = arrival.stops.filter(|&balance| balance != 0) {
+            self.b.func.rests.push((at, balance));
+        }
     }
 
-    /// What is charged at the current operator for what follows it.
-    pub(crate) fn charged(&self) -> u64 {
-        self.scan.meter.now.map_or(0, |entry| entry.charged)
+    /// The operator has been translated.
+    pub(crate) fn depart(&mut self) {
+        self.scan.meter.depart();
     }
 
-    /// What the way behind the current operator costs.
-    pub(crate) fn way_on(&self) -> u64 {
-        self.scan.meter.now.map_or(0, |entry| entry.on)
+    /// The balance behind the current operator.
+    pub(crate) fn balance(&self) -> i64 {
+        self.scan.meter.balance
     }
 
-    /// Charges the difference between what is `charged` and what the way costs that is taken.
-    pub(crate) fn charge(&mut self, charged: u64, way: u64) {
-        if charged < way {
+    /// Brings the balance behind the current operator to `wanted`.
+    pub(crate) fn charge(&mut self, wanted: i64) {
+        let balance = self.balance();
+        self.charge_at(balance, wanted - balance);
+    }
+
+    /// Charges, or gives back when negative, where the balance is `before` and the source position that
+    /// of the operator before which it became that.
+    pub(crate) fn charge_at(&mut self, before: i64, charge: i64) {
+        if charge > 0 && before != 0 {
             let at = self.b.src();
-            if charged > 0 && self.b.func.rests.last().is_none_or(|&(last, _)| last != at) {
-                self.b.func.rests.push((at, charged));
+            if self.b.func.rests.last().is_none_or(|&(last, _)| last < at) {
+                self.b.func.rests.push((at, before));
             }
-            self.b.fuel(way - charged, false);
-        } else if way < charged {
-            self.b.fuel(charged - way, true);
+        }
+        if charge != 0 {
+            self.b.fuel(charge.unsigned_abs(), charge < 0);
         }
     }
 

@@ -79,15 +79,19 @@ pub(crate) struct Frame {
     else_epochs: Epochs,
     /// Start of its parameters in `saved`.
     saved: u32,
+    /// The innermost loop around it.
+    around: LoopId,
     /// The loop, its header and its parameters in `loop_params`.
     loop_id: LoopId,
     header: Block,
     loop_params: u32,
     loop_params_end: u32,
     back_edges: u32,
-    /// Fuel charged where a branch to it arrives, and what was charged before an if.
-    pub(crate) label: u64,
-    pub(crate) charged: u64,
+    /// The balance of fuel where a branch to it arrives, and behind an if.
+    pub(crate) label: i64,
+    balance: i64,
+    /// Where in the module an if is.
+    at: u32,
     /// Branch table that has an edge to it, and the number of that edge.
     table_stamp: u32,
     table_edge: u32,
@@ -111,13 +115,15 @@ impl Frame {
             epochs: Epochs::default(),
             else_epochs: Epochs::default(),
             saved: 0,
+            around: LoopId::NONE,
             loop_id: LoopId::NONE,
             header: Block::NONE,
             loop_params: 0,
             loop_params_end: 0,
             back_edges: 0,
             label: 0,
-            charged: 0,
+            balance: 0,
+            at: 0,
             table_stamp: 0,
             table_edge: 0,
         }
@@ -139,6 +145,11 @@ impl Frame {
     /// The frame of a whole function.
     pub(crate) fn function(results: usize) -> Frame {
         Frame::new(Kind::Function, BlockType::Empty, 0, 0, results as u32)
+    }
+
+    /// True for a loop that is branched to.
+    pub(crate) fn is_loop(&self) -> bool {
+        self.kind == Kind::Loop
     }
 }
 
@@ -259,7 +270,8 @@ impl Cx {
             self.bring_home();
         }
         let height = self.stack.len() as u32 - params;
-        Frame { home: self.home, ..Frame::new(kind, ty, height, params, results) }
+        let (around, home) = (self.loop_id, self.home);
+        Frame { around, home, ..Frame::new(kind, ty, height, params, results) }
     }
 
     /// Gives a frame its own scope of locals and value numbers.
@@ -385,7 +397,8 @@ impl Cx {
         let cond = self.pop();
         let mut frame = self.open_frame(module, Kind::Block, ty);
         frame.label = construct.label;
-        frame.charged = self.charged();
+        frame.balance = self.balance();
+        frame.at = self.b.src();
         frame.saved = self.saved.len() as u32;
         if frame.params <= NARROW_LABEL {
             self.saved.extend_from_slice(&self.stack[frame.height as usize..]);
@@ -482,18 +495,16 @@ impl Cx {
                 if self.reachable && (has_edges || matches!(second, Else::Edge(_))) {
                     self.jump_to_end(at);
                 }
-                let Frame { log_start, saved, else_epochs, charged, .. } = self.frames[at];
+                let Frame { log_start, saved, else_epochs, label, balance, .. } = self.frames[at];
                 match second {
-                    Else::Edge(branch)
-                        if charged != self.way_on() || self.has_params_at_home(at) =>
-                    {
+                    Else::Edge(branch) if balance != label || self.has_params_at_home(at) => {
                         // The way past the if has something to do of its own: it gets a block.
                         self.undo_to(log_start);
                         self.restore_params(module, at);
                         self.b.pop_scope();
                         self.b.push_scope();
                         self.start_second_arm(branch, else_epochs);
-                        self.charge(charged, self.way_on());
+                        self.charge_past_if(at);
                         self.jump_to_end(at);
                     }
                     Else::Edge(branch) => {
@@ -506,7 +517,7 @@ impl Cx {
                         self.undo_to(log_start);
                         self.restore_params(module, at);
                         self.reachable = true;
-                        self.charge(charged, self.way_on());
+                        self.charge_past_if(at);
                     }
                     Else::Never => {}
                 }
@@ -848,10 +859,19 @@ impl Cx {
         self.branch(cond, depth);
     }
 
-    /// `br`, after the fuel that this way costs beyond what the operator charges for all of its ways.
+    /// Charges what the way past the if at frame `at`, which has no second arm, owes at its end.
+    fn charge_past_if(&mut self, at: usize) {
+        let Frame { label, balance, at, .. } = self.frames[at];
+        let end = self.b.src();
+        self.b.set_src(at);
+        self.charge_at(balance, label - balance);
+        self.b.set_src(end);
+    }
+
+    /// `br`, after bringing the balance of fuel to what it has to be there.
     fn br_charged(&mut self, depth: u32) {
         let label = self.frames[self.frame_of(depth)].label;
-        self.charge(self.charged(), label);
+        self.charge(label);
         self.br(depth);
     }
 
@@ -859,12 +879,16 @@ impl Cx {
     fn branch(&mut self, cond: Value, depth: u32) {
         let at = self.frame_of(depth);
         self.ready(at);
-        if self.frames[at].label != self.charged() || self.shifts(at) {
+        if self.frames[at].label != self.balance() || self.shifts(at) {
             // The way to the label has something to do of its own: it gets a block.
             let (taken, other) = (self.plain_edge(0), self.plain_edge(1));
             self.terminate(Op::BrIf, cond.0, taken, other);
             let epochs = self.b.epochs();
-            self.b.start_block(self.loop_id);
+            let own = self.b.start_block(self.loop_id);
+            // A loop is left once, however often it goes around.
+            let frame = &self.frames[at];
+            let goes_to = if frame.is_loop() { frame.loop_id } else { frame.around };
+            self.b.func.blocks[own.index()].cold = goes_to != self.loop_id;
             self.br_charged(depth);
             self.b.start_block(self.loop_id);
             self.b.set_epochs(epochs);
@@ -954,7 +978,7 @@ impl Cx {
         // Ways that return or have something to do of their own get blocks, in order.
         let own_block = |cx: &Cx, at: u32| {
             let frame = &cx.frames[at as usize];
-            frame.kind == Kind::Function || frame.label != cx.charged() || cx.shifts(at as usize)
+            frame.kind == Kind::Function || frame.label != cx.balance() || cx.shifts(at as usize)
         };
         let mut blocks = 0;
         for &at in &targets {

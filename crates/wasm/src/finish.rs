@@ -51,7 +51,7 @@ impl Cx {
                 let target = func.edge_target(EdgeRef(edge)).index();
                 target > at && func.blocks[target].cold
             };
-            func.blocks[at].cold = match inst.op {
+            func.blocks[at].cold |= match inst.op {
                 Op::Trap => true,
                 Op::Jump => cold(inst.a),
                 Op::BrIf => cold(inst.b) && cold(inst.c),

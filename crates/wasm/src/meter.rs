@@ -1,24 +1,35 @@
 //! Where fuel is charged, and how much.
 //!
 //! The cost of a path is the sum of its operators' costs ([`runwell_abi::fuel`]). Charging it operator
-//! by operator would double the code, so it is charged in advance: a *region* begins at the function's
-//! entry, at a loop's header and behind each call, and reaches as far as the next of these or the
-//! function's end. At its head the cheapest way through it is charged at once. Where the way divides,
-//! the ways that cost more pay the difference. What is charged ahead is thus never more than what
-//! will be executed unless the guest traps, and a path through a region has one check for fuel, one
-//! more for each time it leaves the cheapest way.
+//! by operator would double the code, so it is charged in sums. At each point of a body it is known how
+//! far payment is ahead of execution, or behind it: the *balance*, what has been paid less what the
+//! operators up to here cost. Two rules say what it may be.
+//!
+//! - An operator whose effect others can see (a store, a global or table that is set, a helper) is paid
+//!   for before it acts, and so is all before it: the balance behind it is not below zero.
+//! - A *region* begins at the function's entry, at a loop's header and behind each call, and reaches as
+//!   far as the next of these or the function's end. At its ends the balance is zero.
+//!
+//! So nothing is charged until one of the two asks for it; operators without effect run on credit. When
+//! something has to be charged, then at once the cheapest way from there to the end of the region; a
+//! way that costs more falls behind and pays the difference when it is asked in turn. What is charged
+//! ahead is thus never more than what will be executed unless the guest traps, a path through a region
+//! checks once for fuel, and once more each time it has left the cheapest way and is asked again.
+//!
+//! Where paths meet, their balances have to be one. That of the branches under a condition is taken,
+//! the highest if they differ, since only they would need a block of their own to change it; where all
+//! that comes is unconditional, each pays the cheapest way on.
 //!
 //! Ways that can only end in a trap (`unreachable` behind a call that does not return, usually) would
 //! often be the cheapest, and everybody else would pay at each of them. They are left out of the
 //! choice, and get back what was charged too much.
 //!
-//! At any operator the part of the charge that is for operators behind it is known: the *rest*. A trap
-//! gives it back, and so does running out of fuel, which happens where something is charged and
-//! before any operator that is charged there. Calls end regions, so that nothing is charged ahead
-//! while other code can look.
+//! A trap settles the balance: what was paid for operators behind it is given back, what is owed for
+//! operators up to it is taken. A guest that owes more than it has is out of fuel where it would have
+//! trapped. When fuel runs out, operators that ran on credit count as not executed: nobody can tell.
 //!
-//! The plan is made from the body's text alone, by the scan and one sweep backwards over what it found.
-//! No optimisation has a say in it.
+//! The plan is made from the body's text alone, by the scan, one sweep backwards over what it found
+//! (the cheapest ways) and one forwards (the balances). No optimisation has a say in it.
 //!
 //! # Complexity
 //! Linear: one entry per construct, branch and call, one number per entry of a branch table.
@@ -57,31 +68,62 @@ pub(crate) struct Way {
 #[derive(Copy, Clone, Debug)]
 pub(crate) struct Entry {
     /// Byte offset of the operator in the body.
-    pub(crate) at: u32,
+    at: u32,
     pub(crate) kind: Kind,
-    /// Depth, construct or start in `targets`.
+    /// Depth, construct or start in `targets`; number of entries in `targets` of a branch table.
     arg: u32,
+    count: u32,
     /// Cost of the operators since the last entry, this one included.
     cost: u64,
-    /// The way on from here: behind the operator, or in the first arm of an if.
-    pub(crate) on: u64,
-    /// The other way: of a taken branch, or the second arm.
-    pub(crate) other: u64,
-    /// What is charged at this point for what follows: the cheapest of the ways.
-    pub(crate) charged: u64,
+    /// Cost of them up to the last one with an effect, if there is one.
+    effect: Option<u64>,
+    /// The cheapest way on from behind the operator, whichever it takes.
+    cheapest: u64,
+    /// The way on behind the operator, in the first arm of an if, in the second one behind an else.
+    on: u64,
+    /// The balance there.
+    balance: i64,
 }
 
-impl Entry {
-    /// Index of the construct.
-    pub(crate) fn construct(&self) -> usize {
-        self.arg as usize
-    }
-}
-
+/// An open construct in the sweep backwards.
 struct Frame {
     after: Way,
     second: Option<Way>,
     is_loop: bool,
+}
+
+/// An open construct in the sweep forwards.
+struct Meeting {
+    construct: u32,
+    is_loop: bool,
+    /// The highest balance of branches under a condition.
+    conditional: Option<i64>,
+    /// A balance of what comes without one.
+    other: Option<i64>,
+    /// There are several.
+    differ: bool,
+    /// The balance at the start of the second arm, while that is to come.
+    second: Option<i64>,
+}
+
+impl Meeting {
+    fn branch(&mut self, balance: i64) {
+        self.conditional = Some(self.conditional.map_or(balance, |most| most.max(balance)));
+    }
+
+    fn fall(&mut self, balance: Option<i64>) {
+        self.differ |= self.other.is_some() && balance.is_some() && self.other != balance;
+        self.other = self.other.or(balance);
+    }
+
+    /// The balance that all are brought to; `None` if nothing comes.
+    fn settle(&self, way: u64) -> Option<i64> {
+        match (self.conditional, self.other) {
+            (Some(balance), _) => Some(balance),
+            (None, Some(_)) if self.differ => Some(way as i64),
+            (None, other) => other,
+        }
+    }
 }
 
 /// The plan of one body, and how far translation has come in it.
@@ -92,20 +134,40 @@ pub(crate) struct Meter {
     entries: Vec<Entry>,
     targets: Vec<u32>,
     pending: u64,
-    /// What is charged at the function's entry.
-    pub(crate) entry: u64,
+    effect: Option<u64>,
+    /// The way from the function's entry.
+    entry: u64,
     frames: Vec<Frame>,
+    meetings: Vec<Meeting>,
     next: usize,
     /// The entry of the operator that is being translated.
-    pub(crate) now: Option<Entry>,
-    /// What is charged ahead, of the operators behind the current one.
-    pub(crate) rest: u64,
+    now: Option<Entry>,
+    /// The cheapest way from the current point to the end of the region.
+    way: u64,
+    /// What has been paid less what was executed.
+    pub(crate) balance: i64,
 }
 
-impl std::fmt::Debug for Frame {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Frame").field("after", &self.after).finish_non_exhaustive()
-    }
+macro_rules! opaque {
+    ($($name:ident)*) => {$(
+        impl std::fmt::Debug for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.debug_struct(stringify!($name)).finish_non_exhaustive()
+            }
+        }
+    )*};
+}
+opaque!(Frame Meeting);
+
+/// What an operator asks for before it is executed.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Arrival {
+    /// What is to be charged, or given back when negative.
+    pub(crate) charge: i64,
+    /// The balance before that.
+    pub(crate) before: i64,
+    /// The balance behind the operator, if it may trap or stop in another way.
+    pub(crate) stops: Option<i64>,
 }
 
 impl Meter {
@@ -127,9 +189,10 @@ impl Meter {
         self.entries.clear();
         self.targets.clear();
         self.pending = 0;
+        self.effect = None;
         self.next = 0;
         self.now = None;
-        self.rest = 0;
+        self.balance = 0;
     }
 
     fn cost(&self, opcode: u8, sub: u32) -> u64 {
@@ -144,12 +207,26 @@ impl Meter {
     #[inline]
     pub(crate) fn operator(&mut self, opcode: u8, sub: u32) {
         self.pending += self.cost(opcode, sub);
+        if has_effect(opcode, sub) {
+            self.effect = Some(self.pending);
+        }
     }
 
     /// The operator that the scan has just met is an entry of the plan.
     pub(crate) fn mark(&mut self, at: u32, kind: Kind, arg: u32) {
-        let cost = std::mem::take(&mut self.pending);
-        self.entries.push(Entry { at, kind, arg, cost, on: 0, other: 0, charged: 0 });
+        let (cost, effect) = (std::mem::take(&mut self.pending), self.effect.take());
+        let count = 0;
+        self.entries.push(Entry {
+            at,
+            kind,
+            arg,
+            count,
+            cost,
+            effect,
+            cheapest: 0,
+            on: 0,
+            balance: 0,
+        });
     }
 
     /// The operator that the scan has just met is a branch table with these depths.
@@ -157,15 +234,22 @@ impl Meter {
         let start = self.targets.len();
         self.targets.extend(depths);
         self.mark(at, Kind::BrTable, start as u32);
-        let count = (self.targets.len() - start) as u64;
+        let count = self.targets.len() - start;
         if let Some(entry) = self.entries.last_mut() {
-            entry.other = count;
+            entry.count = count as u32;
         }
     }
 
-    /// Works out all charges, backwards. On a body that the validator will refuse the outcome is
-    /// anything, but there is one.
-    pub(crate) fn sweep(&mut self, constructs: &mut [Construct]) {
+    /// Works out the plan. On a body that the validator will refuse the outcome is anything, but there
+    /// is one.
+    pub(crate) fn plan(&mut self, constructs: &mut [Construct]) {
+        self.find_ways(constructs);
+        self.find_balances(constructs);
+        self.way = self.entry;
+    }
+
+    /// The cheapest ways, backwards.
+    fn find_ways(&mut self, constructs: &[Construct]) {
         let mut frames = std::mem::take(&mut self.frames);
         frames.clear();
         let mut way = Way::default();
@@ -181,14 +265,9 @@ impl Meter {
             entry.on = way.units;
             match entry.kind {
                 Kind::End => {
-                    let is_loop = match constructs.get_mut(entry.arg as usize) {
-                        Some(construct) => {
-                            let is_loop = construct.is_loop && construct.branches > 0;
-                            construct.label = if is_loop { 0 } else { way.units };
-                            is_loop
-                        }
-                        None => false,
-                    };
+                    let is_loop = constructs
+                        .get(entry.arg as usize)
+                        .is_some_and(|construct| construct.is_loop && construct.branches > 0);
                     frames.push(Frame { after: way, second: None, is_loop });
                 }
                 Kind::Else => {
@@ -198,9 +277,7 @@ impl Meter {
                     }
                 }
                 Kind::If => {
-                    let second = frames.pop().map_or(way, |f| f.second.unwrap_or(f.after));
-                    entry.other = second.units;
-                    way = way.min(second);
+                    way = way.min(frames.pop().map_or(way, |f| f.second.unwrap_or(f.after)));
                 }
                 Kind::Block => _ = frames.pop(),
                 Kind::Loop => {
@@ -209,13 +286,9 @@ impl Meter {
                     }
                 }
                 Kind::Br => way = label(&frames, entry.arg),
-                Kind::BrIf => {
-                    let taken = label(&frames, entry.arg);
-                    entry.other = taken.units;
-                    way = way.min(taken);
-                }
+                Kind::BrIf => way = way.min(label(&frames, entry.arg)),
                 Kind::BrTable => {
-                    let (first, count) = (entry.arg as usize, entry.other as usize);
+                    let (first, count) = (entry.arg as usize, entry.count as usize);
                     way = self.targets[first..first + count]
                         .iter()
                         .map(|&depth| label(&frames, depth))
@@ -226,24 +299,118 @@ impl Meter {
                 Kind::Unreachable => way = Way { doomed: true, units: 0 },
                 Kind::Call => way.units = 0,
             }
-            entry.charged = way.units;
+            entry.cheapest = way.units;
             way.units += entry.cost;
         }
         self.entry = way.units + self.pending;
         self.frames = frames;
     }
 
-    /// Steps of work done, for the work meter.
-    pub(crate) fn work(&self) -> usize {
-        2 * self.entries.len() + self.targets.len()
+    /// The balances, forwards.
+    fn find_balances(&mut self, constructs: &mut [Construct]) {
+        let mut meetings = std::mem::take(&mut self.meetings);
+        meetings.clear();
+        // `None` where nothing comes.
+        let mut now = Some(0);
+        for entry in &mut self.entries {
+            let asked = |balance: i64| entry.effect.is_some_and(|cost| balance < cost as i64);
+            // Behind the operator.
+            let mut balance = now.map(|balance: i64| match asked(balance) {
+                true => entry.cheapest as i64,
+                false => balance - entry.cost as i64,
+            });
+            let depth = |depth: u32, len: usize| len.checked_sub(1 + depth as usize);
+            match entry.kind {
+                Kind::Block | Kind::Loop | Kind::If => {
+                    let is_loop = constructs
+                        .get(entry.arg as usize)
+                        .is_some_and(|construct| construct.is_loop && construct.branches > 0);
+                    if is_loop {
+                        balance = balance.map(|_| 0);
+                    }
+                    meetings.push(Meeting {
+                        construct: entry.arg,
+                        is_loop,
+                        conditional: None,
+                        other: None,
+                        differ: false,
+                        second: balance.filter(|_| entry.kind == Kind::If),
+                    });
+                }
+                Kind::Else => {
+                    if let Some(meeting) = meetings.last_mut() {
+                        meeting.fall(balance);
+                        balance = meeting.second.take();
+                    }
+                }
+                Kind::End => match meetings.pop() {
+                    Some(meeting) if meeting.is_loop => {}
+                    Some(mut meeting) => {
+                        meeting.fall(balance);
+                        if let Some(second) = meeting.second {
+                            meeting.branch(second);
+                        }
+                        balance = meeting.settle(entry.on);
+                        if let Some(construct) = constructs.get_mut(meeting.construct as usize) {
+                            construct.label = balance.unwrap_or(0);
+                        }
+                    }
+                    None => balance = Some(0),
+                },
+                Kind::Br => {
+                    if let Some(at) = depth(entry.arg, meetings.len()) {
+                        meetings[at].fall(balance);
+                    }
+                    balance = None;
+                }
+                Kind::BrIf => {
+                    if let Some(at) = depth(entry.arg, meetings.len()) {
+                        if meetings[at].is_loop {
+                            // A block on the way back would be a jump more in each iteration.
+                            balance = balance.map(|_| entry.cheapest as i64);
+                        }
+                        balance.into_iter().for_each(|balance| meetings[at].branch(balance));
+                    }
+                }
+                Kind::BrTable => {
+                    let (first, count) = (entry.arg as usize, entry.count as usize);
+                    for &target in &self.targets[first..first + count] {
+                        if let (Some(at), Some(balance)) = (depth(target, meetings.len()), balance)
+                        {
+                            meetings[at].branch(balance);
+                        }
+                    }
+                }
+                Kind::Call => balance = balance.map(|_| 0),
+                Kind::Return | Kind::Unreachable => {}
+            }
+            // What was behind a branch table, a return or a trap comes from nowhere.
+            now = match entry.kind {
+                Kind::BrTable | Kind::Return | Kind::Unreachable => None,
+                _ => balance,
+            };
+            entry.balance = balance.unwrap_or(0);
+        }
+        self.meetings = meetings;
     }
 
-    /// Translation has come to the operator at `at`, whose bytes these are. Gives what a trap in it has
-    /// to give back, if it can trap.
-    pub(crate) fn arrive(&mut self, at: u32, bytes: &[u8]) -> Option<u64> {
+    /// Steps of work done, for the work meter.
+    pub(crate) fn work(&self) -> usize {
+        3 * self.entries.len() + 2 * self.targets.len()
+    }
+
+    /// Translation has come to the operator at `at`, whose bytes these are. `label` is the balance at
+    /// the end of the innermost open construct, `back` says of a depth whether it is a loop's.
+    pub(crate) fn arrive(
+        &mut self,
+        at: u32,
+        bytes: &[u8],
+        label: i64,
+        target: impl Fn(u32) -> Option<(bool, i64)>,
+    ) -> Arrival {
         let opcode = bytes.first().copied().unwrap_or(0);
         let sub = if opcode == 0xfc { sub_opcode(&bytes[1..]) } else { 0 };
-        self.rest = self.rest.saturating_sub(self.cost(opcode, sub));
+        let cost = self.cost(opcode, sub) as i64;
         self.now = match self.entries.get(self.next) {
             Some(entry) if entry.at == at => {
                 self.next += 1;
@@ -251,12 +418,51 @@ impl Meter {
             }
             _ => None,
         };
-        use OperatorClass::*;
-        let traps = match class_of(opcode, sub) {
-            Load | Store | Divide | Convert | Table | Bulk | Grow => true,
-            _ => opcode == 0,
+        let before = self.balance;
+        // What the balance has to be before the operator.
+        let wanted = match self.now {
+            None if has_effect(opcode, sub) && before < cost => self.way as i64,
+            None => before,
+            Some(entry) => match entry.kind {
+                Kind::Call | Kind::Return => cost,
+                Kind::End => entry.balance + cost,
+                Kind::Else => label + cost,
+                Kind::Loop => entry.balance + cost,
+                Kind::Br => target(entry.arg).map_or(0, |(_, label)| label) + cost,
+                Kind::BrIf => match target(entry.arg) {
+                    Some((true, _)) => entry.cheapest as i64 + cost,
+                    _ => before,
+                },
+                Kind::Block | Kind::If | Kind::BrTable | Kind::Unreachable => before,
+            },
         };
-        (traps && self.rest > 0).then_some(self.rest)
+        self.balance = wanted - cost;
+        self.way = self.way.saturating_sub(cost as u64);
+        use OperatorClass::*;
+        let stops = match class_of(opcode, sub) {
+            Load | Store | Divide | Convert | Table | Bulk | Grow => true,
+            // The way past an if without a second arm may pay there.
+            _ => opcode == 0 || opcode == 0x04,
+        };
+        Arrival { charge: wanted - before, before, stops: stops.then_some(self.balance) }
+    }
+
+    /// The operator has been translated.
+    pub(crate) fn depart(&mut self) {
+        if let Some(entry) = self.now.take() {
+            self.balance = entry.balance;
+            self.way = entry.on;
+        }
+    }
+}
+
+/// True for operators, calls apart, that others can see the effect of.
+fn has_effect(opcode: u8, sub: u32) -> bool {
+    match opcode {
+        0x24 | 0x26 | 0x36..=0x3e | 0x40 => true,
+        // Conversions, and the size of a table.
+        0xfc => sub > 7 && sub != 16,
+        _ => false,
     }
 }
 

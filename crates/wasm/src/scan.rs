@@ -69,8 +69,8 @@ pub(crate) struct Construct {
     pub(crate) effects: u8,
     /// True for a loop.
     pub(crate) is_loop: bool,
-    /// Fuel that is charged for what follows where a branch to it arrives, see [`crate::meter`].
-    pub(crate) label: u64,
+    /// The balance of fuel where a branch to it arrives, see [`crate::meter`].
+    pub(crate) label: i64,
 }
 
 impl Construct {
@@ -289,7 +289,7 @@ impl Scan {
         self.excess_arity = self.arity.saturating_sub(paid);
         self.settle_budget();
         if self.meter.is_on() {
-            self.meter.sweep(&mut self.constructs);
+            self.meter.plan(&mut self.constructs);
         }
     }
 
