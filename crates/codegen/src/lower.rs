@@ -220,6 +220,9 @@ pub struct Lower<'a> {
     loop_id: LoopId,
     /// Wasm offset that instructions get.
     src: u32,
+    /// Registers that hold the canonical NaN of `F32` and of `F64` in the whole function, once somebody
+    /// asked for them.
+    canonical: [VReg; 2],
     /// True while the tile repeats work that others may ask for as well: nothing is folded then.
     shared: bool,
     bug: Option<&'static str>,
@@ -269,6 +272,7 @@ pub fn lower<M: Machine>(
         loop_first: 0,
         loop_id: LoopId::NONE,
         src: 0,
+        canonical: [VReg::NONE; 2],
         shared: false,
         bug: None,
     };
@@ -430,6 +434,25 @@ impl Lower<'_> {
             return vreg;
         }
         M::lower_canon(self, vreg, self.func.value_type(value))
+    }
+
+    /// A register that holds the canonical NaN of `ty`, as a vector, for the innermost loop. Outside of
+    /// loops, and where calls would take the register away, there is none: it is read from memory.
+    pub fn canonical(&mut self, ty: Type) -> Option<VReg> {
+        let kept = self.func.loops.get(self.loop_id.index()).is_some_and(|l| !l.has_call);
+        if !kept {
+            return None;
+        }
+        let at = usize::from(ty == Type::F64);
+        if self.canonical[at] == VReg::NONE {
+            self.canonical[at] = self.temp(Type::V128);
+        }
+        Some(self.canonical[at])
+    }
+
+    /// What [`Self::canonical`] has given for `ty`, for the function's entry to make.
+    pub fn wanted_canonical(&self, ty: Type) -> Option<VReg> {
+        Some(self.canonical[usize::from(ty == Type::F64)]).filter(|&vreg| vreg != VReg::NONE)
     }
 
     /// True in a loop whose floating-point instructions often wait for each other.

@@ -101,7 +101,7 @@ mops! {
     FCopysign,
     /// `def = a, NaN made canonical`, def in a's register.
     FCanon,
-    /// `def = a, NaN made canonical`, without a branch. Needs AVX.
+    /// `def = a, NaN made canonical`, without a branch; b, if there, holds the canonical one. Needs AVX.
     FCanon3,
     /// `address = a, NaN made canonical`. Kind: [`MovKind`], of a float.
     StoreCanon,

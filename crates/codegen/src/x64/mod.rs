@@ -69,6 +69,7 @@ impl Machine for X64 {
 
     fn lower_entry(cx: &mut Lower<'_>, params: u32) {
         lower::entry(cx, params);
+        lower::float::canonical(cx);
     }
 
     fn emit(

@@ -244,10 +244,14 @@ impl Emit<'_> {
     pub(super) fn canon3(&mut self, inst: &VInst) {
         let size = Aux(inst.aux).size();
         let (def, source) = (self.reg(inst, 0), self.reg(inst, 1));
-        let bits = if size == 2 { 0x7fc0_0000 } else { 0x7ff8 << 48 };
-        let canonical = self.asm().constant(bits, 16);
+        let canonical = if inst.operands > 2 {
+            self.rm(inst, 2)
+        } else {
+            let bits = if size == 2 { 0x7fc0_0000 } else { 0x7ff8 << 48 };
+            Rm::Mem(self.asm().constant(bits, 16))
+        };
         self.asm().funordered(size, X15, source, source);
-        self.asm().fblend(size, def, source, Rm::Mem(canonical), X15);
+        self.asm().fblend(size, def, source, canonical, X15);
     }
 
     /// Stores first and looks at the bits in memory then: comparing floats would take up what

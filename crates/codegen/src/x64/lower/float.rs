@@ -1,9 +1,9 @@
 //! Floats.
 
-use super::{Rhs, def_reg, def_tied, float_size, int_size, mov_kind, use_late, use_reg};
+use super::{Rhs, def_reg, def_tied, float_size, int_size, mov_kind, use_any, use_late, use_reg};
 use crate::lower::Lower;
 use crate::vcode::VReg;
-use crate::x64::inst::{Amode, Aux, Base, FKind, MOp, TRUNC_64, TRUNC_SAT, TRUNC_SIGNED};
+use crate::x64::inst::{Amode, Aux, Base, FKind, MOp, MovKind, TRUNC_64, TRUNC_SAT, TRUNC_SIGNED};
 use runwell_abi::Features;
 use runwell_ir::{Const, Inst, Op, Type, Value};
 
@@ -110,11 +110,26 @@ pub(super) fn unary(cx: &mut Lower<'_>, index: u32, inst: &Inst) {
 pub(in crate::x64) fn canon(cx: &mut Lower<'_>, source: VReg, ty: Type) -> VReg {
     let (def, aux) = (cx.temp(ty), Aux::sized(float_size(ty)));
     if cx.env.target.features.has(Features::AVX) {
-        cx.op(MOp::FCanon3, aux, 0, &[def_reg(def), use_reg(source)]);
+        // Reading the constant again and again takes up what loops that load floats are short of.
+        match cx.canonical(ty) {
+            Some(nan) => {
+                cx.op(MOp::FCanon3, aux, 0, &[def_reg(def), use_reg(source), use_any(nan)]);
+            }
+            None => cx.op(MOp::FCanon3, aux, 0, &[def_reg(def), use_reg(source)]),
+        }
     } else {
         cx.op(MOp::FCanon, aux, 0, &[def_tied(def), use_reg(source)]);
     }
     def
+}
+
+/// Makes the canonical NaNs that loops keep in registers, at the function's entry.
+pub(in crate::x64) fn canonical(cx: &mut Lower<'_>) {
+    for (ty, bits) in [(Type::F32, 0x7fc0_0000), (Type::F64, 0x7ff8 << 48)] {
+        if let Some(vreg) = cx.wanted_canonical(ty) {
+            cx.mov(vreg, MovKind::V128, Rhs::Mem(mask(bits)));
+        }
+    }
 }
 
 pub(super) fn truncate(cx: &mut Lower<'_>, index: u32, inst: &Inst) {

@@ -130,6 +130,15 @@ impl Sized<'_> {
         );
         let form = super::form(MOp::FCanon3, self.aux(0), 0, &[Float, Float]);
         self.check(&form, |_| true, &["vcmpss xmm15, {1x}, {1x}, 3", blend, "ret"]);
+        let unordered = "vcmpss xmm15, {1x}, {1x}, 3";
+        let blend =
+            self.by_size("vblendvps {0x}, {1x}, {2x}, xmm15", "vblendvpd {0x}, {1x}, {2x}, xmm15");
+        let form = super::form(MOp::FCanon3, self.aux(0), 0, &[Float, Float, Float]);
+        self.check(&form, |_| true, &[unordered, blend, "ret"]);
+        let blend = self
+            .by_size("vblendvps {0x}, {1x}, [{2m}], xmm15", "vblendvpd {0x}, {1x}, [{2m}], xmm15");
+        let form = super::form(MOp::FCanon3, self.aux(0), 0, &[Float, Float, Spill(0)]);
+        self.check(&form, |_| true, &[unordered, blend, "ret"]);
         let form = super::form(MOp::FCanon, self.aux(0), 0, &[Float, Tied]);
         self.check(&form, |_| true, &["ucomiss {0x}, {0x}", "jp @3", "ret", nan, "jmp @2"]);
     }
