@@ -248,9 +248,11 @@ pub fn lower<M: Machine>(
     scratch::fill(&mut scratch.vreg_of, func.insts.len(), VReg::NONE);
     scratch.tile.clear();
     code.clear();
-    // What selection usually makes; it may be more.
-    scratch::room(&mut code.insts, func.insts.len());
-    scratch::room(&mut code.operands, 2 * func.insts.len());
+    // What selection usually makes; it may be more. The checks of an indirect call take nine.
+    let checks = func.insts.iter().filter(|inst| inst.op == Op::CallIndirect).count();
+    work.charge(Pass::Lower, func.insts.len() / 16);
+    scratch::room(&mut code.insts, func.insts.len() + 10 * checks);
+    scratch::room(&mut code.operands, 2 * func.insts.len() + 8 * checks);
     scratch::room(&mut code.vregs, func.insts.len());
     code.clobber_sets.push(RegSet::EMPTY);
     code.blocks.resize(func.blocks.len(), VBlock::default());

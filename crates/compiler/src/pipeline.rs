@@ -57,7 +57,7 @@ pub fn compile_watched(
         env.tail_calls_leave = true;
         done = run(bytes, &parsed, &env, options, progress);
     }
-    let (parts, workers) = done.map_err(|stop| stop.into_error(bytes, &parsed))?;
+    let (parts, workers) = done.map_err(Stop::into_error)?;
     let mut report = Report { module_bytes: bytes.len() as u64, ..Report::default() };
     workers.iter().for_each(|worker| report.add(&worker.report));
     // Linking needs memory of its own; what the passes held goes first.
@@ -83,10 +83,9 @@ fn run(
     progress.total.fetch_add(size(bodies), Ordering::Relaxed);
     let batches = schedule::batches(bodies.iter().map(|body| body.len()));
     let worker = || Worker::new(options);
-    let moved = Moved::new(bytes.len());
     schedule::run(batches.len(), options.jobs, worker, |worker, batch| {
         let (first, end) = batches[batch];
-        let part = worker.batch(bytes, parsed, env, options, &moved, (first, end));
+        let part = worker.batch(bytes, parsed, env, options, (first, end));
         progress.done.fetch_add(size(&bodies[first..end]), Ordering::Relaxed);
         part
     })
@@ -113,46 +112,6 @@ impl Progress {
     }
 }
 
-/// What all functions together may move by wide calls and branches. The sum does not depend on the
-/// order of threads, so whether a module is over the limit does not either.
-struct Moved {
-    limit: u64,
-    excess: AtomicU64,
-}
-
-impl Moved {
-    fn new(bytes: usize) -> Moved {
-        Moved { limit: Limits::moved_values(bytes), excess: AtomicU64::new(0) }
-    }
-
-    /// Adds what one function moves.
-    fn add(&self, excess: u64) -> Result<(), Stop> {
-        if excess > 0 && self.excess.fetch_add(excess, Ordering::Relaxed) + excess > self.limit {
-            return Err(Stop::Moved);
-        }
-        Ok(())
-    }
-}
-
-/// The limit on moved values of a module that exceeds it: one more scan over the bodies finds where.
-fn moved_error(bytes: &[u8], parsed: &Parsed) -> Option<Error> {
-    let limit = Limits::moved_values(bytes.len());
-    let mut scanner = Translator::new();
-    let mut sum = 0;
-    for (own, body) in parsed.info.bodies.iter().enumerate() {
-        sum += scanner.scan_arity(&parsed.info, bytes, own);
-        if sum > limit {
-            return Some(Error::Limit {
-                name: runwell_wasm::MOVED_VALUES,
-                limit,
-                offset: body.start as usize,
-                func: Some(parsed.info.imported_funcs() + own as u32),
-            });
-        }
-    }
-    None
-}
-
 /// Why compiling functions went no further.
 enum Stop {
     /// A function is at fault.
@@ -161,19 +120,16 @@ enum Stop {
     /// they must restore the registers that name the instance. Few modules do this and none says so
     /// in front, so functions are compiled as if none did, and at most once more.
     Leaves,
-    /// The functions move too many values together.
-    Moved,
 }
 
 impl Stop {
-    /// Of several reasons the one that is given does not depend on what was met first: too many
-    /// moved values come before a fault of any function.
-    fn into_error(self, bytes: &[u8], parsed: &Parsed) -> Error {
-        let bug = |message: &str| Error::Bug { message: message.to_string(), func: None };
-        match (moved_error(bytes, parsed), self) {
-            (Some(error), _) | (None, Stop::Error(error)) => error,
-            (None, Stop::Leaves) => bug("tail calls were announced and yet surprising"),
-            (None, Stop::Moved) => bug("two counts of moved values differ"),
+    fn into_error(self) -> Error {
+        match self {
+            Stop::Error(error) => error,
+            Stop::Leaves => Error::Bug {
+                message: "tail calls were announced and yet surprising".to_string(),
+                func: None,
+            },
         }
     }
 }
@@ -204,15 +160,13 @@ pub(crate) fn leaves(func: &Function, imported_funcs: u32) -> bool {
 pub fn validate(bytes: &[u8], options: &Options) -> Result<(), Error> {
     let parsed = Parsed::parse(bytes, &Limits::default())?;
     let batches = schedule::batches(parsed.info.bodies.iter().map(|body| body.len()));
-    let moved = Moved::new(bytes.len());
     schedule::run(batches.len(), options.jobs, Translator::new, |translator, batch| {
         let (first, end) = batches[batch];
         (first..end).try_for_each(|own| {
-            translator.validate(&parsed.info, &parsed.validation, bytes, own)?;
-            moved.add(translator.excess_arity())
+            Ok(translator.validate(&parsed.info, &parsed.validation, bytes, own)?)
         })
     })
-    .map_err(|stop| stop.into_error(bytes, &parsed))?;
+    .map_err(Stop::into_error)?;
     Ok(())
 }
 
@@ -272,13 +226,11 @@ impl Worker {
         parsed: &Parsed,
         env: &ModuleEnv,
         options: &Options,
-        moved: &Moved,
         (first, end): (usize, usize),
     ) -> Result<Part, Stop> {
         let mut part = Part::default();
         for own in first..end {
             self.function(bytes, parsed, env, options, own, &mut part)?;
-            moved.add(self.translator.excess_arity())?;
         }
         Ok(part)
     }

@@ -138,7 +138,8 @@ pub struct LoopData {
 ///
 /// Arguments and results of wide signatures ([`Signature::wide_params`], [`Signature::wide_results`])
 /// travel in the transfer buffer. A call or return may name each of the values it puts there, or none
-/// of them: then a [`Op::HomePass`] before it has put them all there. Wide results of a call are never
+/// of them: then a [`Op::HomePass`] before it has put them all there, or a [`Op::HomeTake`] has left
+/// them there. Wide results of a call are never
 /// values: a [`Op::HomeTake`] behind the call fetches them.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Function {

@@ -19,7 +19,7 @@
 //! 11. Results of a call directly follow it, in order; wide ones are taken from the transfer buffer
 //!     there, all together.
 //! 12. Calls and returns fit their signatures. Those that name no values where wide ones are wanted
-//!     directly follow what puts as many into the transfer buffer.
+//!     directly follow what puts as many into the transfer buffer, or takes as many from it.
 //!
 //! Nothing that breaks them makes the verifier panic.
 //!

@@ -393,8 +393,15 @@ impl Builder {
         self.push(Inst::new(Op::HomeMove, Type::I32, count as u16, to, 0, from));
     }
 
-    /// Copies `count` homes to the transfer buffer. The call or return that takes them comes next.
+    /// Copies `count` homes to the transfer buffer, unless they have just come from there. The call or
+    /// return that takes them comes next.
     pub fn home_pass(&mut self, from: u32, count: usize) {
+        let block = self.func.blocks.last().map_or(0, |block| block.first as usize);
+        if let Some(last) = self.func.insts[block..].last()
+            && (last.op, last.c, usize::from(last.aux)) == (Op::HomeTake, from, count)
+        {
+            return;
+        }
         self.push(Inst::new(Op::HomePass, Type::I32, count as u16, 0, 0, from));
     }
 

@@ -97,3 +97,9 @@ fn wide_programs_mean_what_a_stack_machine_makes_of_them() {
     let agreed = wide(600, 40);
     assert!(agreed.returned > 3_000 && agreed.trapped == 0, "{agreed:?} is too little to tell");
 }
+
+#[test]
+fn the_widest_programs_mean_what_a_stack_machine_makes_of_them() {
+    let agreed = wide(25, 1000);
+    assert!(agreed.returned > 100 && agreed.trapped == 0, "{agreed:?} is too little to tell");
+}

@@ -2,7 +2,7 @@
 //!
 //! `cargo run --release -p runwell-wasm --example validate -- [--alone] FILE.wasm|FAMILY…`
 //!
-//! `FAMILY` stands for a megabyte of a family of hostile modules. The limit on moved values is off.
+//! `FAMILY` stands for a megabyte of a family of hostile modules.
 //! With `--alone` the library's validator, which may take half a minute for one, is left out.
 
 use runwell_wasm::features::SUPPORTED;
@@ -38,8 +38,7 @@ fn main() {
 }
 
 fn measure(name: &str, bytes: &[u8], beside: bool) -> Result<(), Box<dyn std::error::Error>> {
-    let limits = Limits { arity_per_operator: u32::MAX, ..Limits::default() };
-    let parsed = Parsed::parse(bytes, &limits)?;
+    let parsed = Parsed::parse(bytes, &Limits::default())?;
     let bodies = parsed.info.bodies.len();
     let (mut best, mut steps, mut outcome) = (f64::MAX, 0, Ok(()));
     for _ in 0..3 {

@@ -14,16 +14,16 @@
 //! Blocks come out in text order, which is a reverse post-order in which loops are contiguous.
 //! Unreachable code is validated but yields nothing.
 //!
-//! Complexity: O(operators + arity + edge arguments), the latter two bounded by the scan.
+//! Complexity: O(operators + edge arguments), the latter bounded by the scan; wide calls and branches
+//! cost a step per 32 values.
 
 use crate::control::{Edge, Frame, LoopParam, MergeLocal};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::features;
-use crate::limits::Limits;
 use crate::locals::{Local, LogEntry};
 use crate::module::{ModuleInfo, Validation};
 use crate::operator::Visitor;
-use crate::scan::{MOVED_VALUES, Scan};
+use crate::scan::Scan;
 use crate::second;
 use crate::section;
 use crate::validate::{Scratch, Validator};
@@ -35,9 +35,6 @@ use runwell_ir::{Function, LoopId, SigRef, Signature, Value, Work};
 use runwell_opt::{Builder, Passes};
 use wasmparser as wp;
 use wasmparser::BinaryReader;
-
-/// More locals than the validator admits, parameters included.
-const MAX_LOCALS: u32 = 51_000;
 
 /// Translates bodies to SSA: a reusable context, one per thread. What it yields for a body does not
 /// depend on what it did before.
@@ -52,7 +49,6 @@ pub struct Translator {
 #[derive(Copy, Clone)]
 struct Body<'b> {
     module: &'b ModuleInfo,
-    validation: &'b Validation,
     bytes: &'b [u8],
     /// Its byte offset in the module.
     at: u32,
@@ -150,22 +146,6 @@ impl Translator {
         self.cx.scan.operators
     }
 
-    /// Values that the last body moves beyond [`crate::Limits::arity_per_operator`].
-    pub fn excess_arity(&self) -> u64 {
-        self.cx.scan.excess_arity
-    }
-
-    /// As [`Translator::excess_arity`], for own function number `own`, which need not be valid and
-    /// is not translated.
-    ///
-    /// # Panics
-    /// When `own` is out of range or `bytes` is another binary.
-    pub fn scan_arity(&mut self, module: &ModuleInfo, bytes: &[u8], own: usize) -> u64 {
-        // A body that cannot be read moves what it moves up to there.
-        let _ = self.cx.scan_arity(module, bytes, own);
-        self.cx.scan.excess_arity
-    }
-
     /// Validates and translates own function number `own` of `module`. `bytes` is the binary that
     /// `module` and `validation` were parsed from. The function stays valid until the next call.
     ///
@@ -218,7 +198,7 @@ impl Translator {
         let range = module.bodies[own].clone();
         let ty = module.funcs[index as usize];
         let (bytes, at) = (&bytes[range.start as usize..range.end as usize], range.start);
-        let body = Body { module, validation, bytes, at, index, ty };
+        let body = Body { module, bytes, at, index, ty };
         let scratch = std::mem::take(&mut self.scratch);
         let mut validator = Validator::begin(scratch, module, validation, at, index, ty);
         let result = walk(&mut self.cx, &body, &mut validator);
@@ -233,45 +213,19 @@ impl Translator {
 }
 
 impl Cx {
-    fn scan_arity(&mut self, module: &ModuleInfo, bytes: &[u8], own: usize) -> Result<()> {
-        self.scan.excess_arity = 0;
-        let range = module.bodies[own].clone();
-        let body = &bytes[range.start as usize..range.end as usize];
-        let sig = &module.types[module.funcs[module.imported_funcs() as usize + own] as usize];
-        let mut reader = BinaryReader::new_features(body, range.start.into(), features::SUPPORTED);
-        let mut declared = sig.params.len() as u32;
-        for _ in 0..reader.read_var_u32()? {
-            declared = declared.saturating_add(reader.read_var_u32()?);
-            reader.read::<wp::ValType>()?;
-        }
-        // What the validator would refuse moves nothing.
-        if declared > MAX_LOCALS {
-            return Ok(());
-        }
-        let start = reader.current_position();
-        let results = sig.results.len();
-        self.scan.run(module, &body[start..], declared, results, &Limits::default());
-        Ok(())
-    }
-
     /// Reads what comes before the operators and scans these. The reader is then at the first one.
     fn open<'b>(
         &mut self,
         body: &Body<'b>,
         validator: &mut Validator<'_>,
     ) -> Result<BinaryReader<'b>> {
-        let Body { module, validation, bytes, at, ty, .. } = *body;
+        let Body { module, bytes, at, ty, .. } = *body;
         self.scan.operators = 0;
         self.extra = 0;
         let mut reader = BinaryReader::new_features(bytes, at.into(), features::SUPPORTED);
         self.declare(module, validator, &mut reader, ty)?;
         let code = &bytes[reader.current_position()..];
-        let results = module.types[ty as usize].results.len();
-        self.scan.run(module, code, validator.len_locals(), results, &validation.limits);
-        if self.scan.excess_arity > validation.moved_values {
-            let at = reader.original_position() as u32;
-            return Err(Error::limit(MOVED_VALUES, validation.moved_values, at));
-        }
+        self.scan.run(module, code, validator.len_locals());
         Ok(reader)
     }
 

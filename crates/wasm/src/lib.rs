@@ -44,4 +44,3 @@ pub use module::{
     MemoryType, ModuleInfo, Parsed, SegmentMode, TableType, Validation,
 };
 pub use runwell_opt::Passes;
-pub use scan::MOVED_VALUES;

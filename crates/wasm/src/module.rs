@@ -266,9 +266,6 @@ pub struct Validation {
     resources: Option<ValidatorResources>,
     /// Types of the module as the validator compares them.
     pub(crate) types: Arc<Types>,
-    pub(crate) limits: Limits,
-    /// [`Limits::moved_values`] of the module.
-    pub(crate) moved_values: u64,
 }
 
 impl Validation {
@@ -284,14 +281,8 @@ impl Validation {
         self.resources.as_ref()
     }
 
-    pub(crate) fn new(
-        resources: Option<ValidatorResources>,
-        types: &[Signature],
-        limits: Limits,
-        bytes: usize,
-    ) -> Validation {
-        let types = Arc::new(Types::new(types));
-        Validation { resources, types, limits, moved_values: Limits::moved_values(bytes) }
+    pub(crate) fn new(resources: Option<ValidatorResources>, types: &[Signature]) -> Validation {
+        Validation { resources, types: Arc::new(Types::new(types)) }
     }
 }
 

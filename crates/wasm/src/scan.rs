@@ -7,7 +7,7 @@
 //! are changed inside. Nothing is validated; on bytes it cannot read the scan stops, because the
 //! validator will refuse the body there or earlier.
 //!
-//! Three things of a body are not proportional to its length, and are bounded here:
+//! Two things of a body are not proportional to its length, and are bounded here:
 //!
 //! - *Write marks.* A write marks every open construct that has no mark of that local yet; marks
 //!   are pairs (construct, local). Since a construct is marked together with all around it, a walk
@@ -17,13 +17,9 @@
 //!   `b * k` edge arguments. The sum over constructs is kept per local; when the total exceeds
 //!   [`PAIRS_PER_OPERATOR`], the most expensive locals, by powers of two, move to frame slots until
 //!   the rest fits. No function of a corpus of 11,318 published ones comes near the bound.
-//! - *Arity.* Values moved by calls, branches and block types are summed over the body, and a body
-//!   that moves more than [`Limits::moved_values`] is refused before anybody moves them. The same
-//!   bound holds for all bodies of the module together, which is for the pipeline to keep.
 //!
 //! Complexity: O(bytes). Declared but unused locals cost nothing: tables are stamped, not cleared.
 
-use crate::limits::Limits;
 use crate::meter::{Kind, Meter};
 use crate::module::ModuleInfo;
 
@@ -51,9 +47,6 @@ pub(crate) mod effect {
     /// A local is written.
     pub(crate) const LOCAL: u8 = 32;
 }
-
-/// Name of the limit on moved values.
-pub const MOVED_VALUES: &str = "values moved by wide calls and branches";
 
 /// No mark, no construct.
 pub(crate) const NONE: u32 = u32::MAX;
@@ -106,8 +99,6 @@ struct Open {
     construct: u32,
     /// Incoming edges of its merge or header besides branches.
     falls: u8,
-    /// Values a branch to it carries.
-    label_arity: u32,
 }
 
 /// The pass with its tables, reused from function to function.
@@ -119,8 +110,6 @@ pub(crate) struct Scan {
     pub(crate) mentioned: Vec<u32>,
     /// Operators read.
     pub(crate) operators: u32,
-    /// Values moved beyond [`Limits::arity_per_operator`].
-    pub(crate) excess_arity: u64,
     /// True if some local lives in a frame slot.
     pub(crate) any_demoted: bool,
     /// True if functions are called, by calls that are not in tail position.
@@ -134,9 +123,7 @@ pub(crate) struct Scan {
     locals: Vec<Local>,
     stamp: u32,
     declared: u32,
-    results: u32,
     marks_limit: usize,
-    arity: u64,
 }
 
 /// How an opcode's immediates are skipped or used.
@@ -272,21 +259,11 @@ impl Cursor<'_> {
 
 impl Scan {
     /// Scans the operators of a body: the bytes after its local declarations. `declared` is the
-    /// number of locals, parameters included; `results` the number of the function's results.
-    pub(crate) fn run(
-        &mut self,
-        module: &ModuleInfo,
-        bytes: &[u8],
-        declared: u32,
-        results: usize,
-        limits: &Limits,
-    ) {
+    /// number of locals, parameters included.
+    pub(crate) fn run(&mut self, module: &ModuleInfo, bytes: &[u8], declared: u32) {
         self.begin(declared, bytes.len());
-        self.results = results as u32;
         let mut cursor = Cursor { bytes, at: 0 };
         while self.step(&mut cursor, module).is_some() {}
-        let paid = u64::from(limits.arity_per_operator) * u64::from(self.operators);
-        self.excess_arity = self.arity.saturating_sub(paid);
         self.settle_budget();
         if self.meter.is_on() {
             self.meter.plan(&mut self.constructs);
@@ -320,8 +297,6 @@ impl Scan {
         self.marks.clear();
         self.open.clear();
         self.operators = 0;
-        self.arity = 0;
-        self.excess_arity = 0;
         self.any_demoted = false;
         self.calls = false;
         self.declared = declared;
@@ -427,7 +402,6 @@ impl Scan {
                 }
             }
             Class::Return => {
-                self.arity += u64::from(self.results);
                 if metered {
                     self.meter.mark(at, Kind::Return, NONE);
                 }
@@ -496,8 +470,7 @@ impl Scan {
     }
 
     fn call(&mut self, ty: u32, module: &ModuleInfo) -> Option<()> {
-        let sig = module.types.get(ty as usize)?;
-        self.arity += (sig.params.len() + sig.results.len()) as u64;
+        module.types.get(ty as usize)?;
         self.effect(effect::CALL);
         Some(())
     }
@@ -541,27 +514,16 @@ impl Scan {
     }
 
     fn construct(&mut self, op: u8, cursor: &mut Cursor<'_>, module: &ModuleInfo) -> Option<()> {
-        let (params, results) = match *cursor.bytes.get(cursor.at)? {
-            0x40 => {
-                cursor.at += 1;
-                (0, 0)
-            }
+        match *cursor.bytes.get(cursor.at)? {
+            0x40 => cursor.at += 1,
             // One byte with bit 6 set is negative: a value type.
-            byte if byte & 0xc0 == 0x40 => {
-                cursor.at += 1;
-                (0, 1)
-            }
-            _ => {
-                let sig = module.types.get(cursor.index()? as usize)?;
-                (sig.params.len() as u32, sig.results.len() as u32)
-            }
-        };
-        self.arity += u64::from(params) + u64::from(results);
+            byte if byte & 0xc0 == 0x40 => cursor.at += 1,
+            _ => _ = module.types.get(cursor.index()? as usize)?,
+        }
         let is_loop = op == 0x03;
         self.open.push(Open {
             construct: self.constructs.len() as u32,
             falls: if op == 0x04 { 2 } else { 1 },
-            label_arity: if is_loop { params } else { results },
         });
         self.constructs.push(Construct {
             branches: 0,
@@ -578,20 +540,15 @@ impl Scan {
         let depth = depth as usize;
         if depth >= self.open.len() {
             // The function's own label; whether the depth is valid is not decided here.
-            self.arity += u64::from(self.results);
             return Some(());
         }
         let open = self.open[self.open.len() - 1 - depth];
         self.constructs[open.construct as usize].branches += 1;
-        self.arity += u64::from(open.label_arity);
         Some(())
     }
 
     fn end(&mut self) {
-        let Some(open) = self.open.pop() else {
-            self.arity += u64::from(self.results);
-            return;
-        };
+        let Some(open) = self.open.pop() else { return };
         let Construct { branches, writes, effects, .. } = self.constructs[open.construct as usize];
         self.effect(effects);
         let incoming = u64::from(branches) + u64::from(open.falls);

@@ -122,7 +122,7 @@ impl Reader {
         for payload in parser.parse_all(bytes) {
             self.payload(bytes, payload?)?;
         }
-        self.finish(bytes.len())
+        self.finish()
     }
 
     fn payload(&mut self, bytes: &[u8], payload: Payload<'_>) -> Result<()> {
@@ -423,7 +423,7 @@ impl Reader {
     }
 
     /// Numbers the escaping functions and lays out the context.
-    fn finish(self, bytes: usize) -> Result<Parsed> {
+    fn finish(self) -> Result<Parsed> {
         let Reader { mut info, mut counts, types, .. } = self;
         info.types = types.into();
         let mut escaped = vec![ModuleInfo::NONE; info.funcs.len()];
@@ -455,7 +455,7 @@ impl Reader {
         counts.own_globals = info.globals.len() as u32 - counts.imported_globals;
         counts.types = info.types.len() as u32;
         info.layout = VmctxLayout::new(counts);
-        let validation = Validation::new(self.resources, &info.types, self.limits, bytes);
+        let validation = Validation::new(self.resources, &info.types);
         Ok(Parsed { info, validation })
     }
 }

@@ -314,8 +314,7 @@ fn unknown_operands_are_known_once_they_have_been_used() {
 /// The error for a body of [`module`].
 fn refusal(body: impl FnOnce(&mut InstructionSink<'_>)) -> runwell_wasm::Result<()> {
     let wasm = module(body);
-    let limits = Limits { arity_per_operator: u32::MAX, ..Limits::default() };
-    let parsed = Parsed::parse(&wasm, &limits).unwrap();
+    let parsed = Parsed::parse(&wasm, &Limits::default()).unwrap();
     let own = parsed.info.bodies.len() - 1;
     Translator::new().validate(&parsed.info, &parsed.validation, &wasm, own)
 }
@@ -407,8 +406,7 @@ fn a_list_costs_steps_by_its_length() {
                 f.call(SAME);
             });
         });
-        let limits = Limits { arity_per_operator: u32::MAX, ..Limits::default() };
-        let parsed = Parsed::parse(&wasm, &limits).unwrap();
+        let parsed = Parsed::parse(&wasm, &Limits::default()).unwrap();
         let own = parsed.info.bodies.len() - 1;
         let mut translator = Translator::new();
         translator.validate(&parsed.info, &parsed.validation, &wasm, own).unwrap();

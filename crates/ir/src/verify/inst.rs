@@ -168,12 +168,13 @@ impl Check<'_> {
         })
     }
 
-    /// Checks that the instruction before puts `count` values into the transfer buffer.
+    /// Checks that behind the instruction before there are `count` values in the transfer buffer.
     fn passed(&self, count: usize) -> Result<(), String> {
         let first = self.func.blocks[self.block as usize].first;
         let before = self.at.checked_sub(1).filter(|&at| at >= first);
         let before = before.map(|at| &self.func.insts[at as usize]);
-        let passes = |b: &Inst| b.op == Op::HomePass && usize::from(b.aux) == count;
+        let passes =
+            |b: &Inst| matches!(b.op, Op::HomePass | Op::HomeTake) && usize::from(b.aux) == count;
         ensure(before.is_some_and(passes), || format!("nothing passes {count} values"))
     }
 

@@ -48,7 +48,6 @@ b0:
   v2: f64 = param 9
   call f0 sig0(v0, v1, v1, v1, v1, v1, v1, v1, v1, v2)
   home_take h0, 10
-  home_pass h0, 10
   return_call f0 sig0()
 }
 func 2 sig2 (i32) -> (i32, i32, i32, i32, i32, i32, i32, i32, i32, f64) {

@@ -220,7 +220,8 @@ fn check_types(func: &Function) {
         let fits = |list: &[u32], wanted: &[Type], narrow: usize| {
             if list.is_empty() && wanted.len() > narrow {
                 let pass = func.insts[at - 1];
-                assert_eq!((pass.op, usize::from(pass.aux)), (Op::HomePass, wanted.len()));
+                assert!(matches!(pass.op, Op::HomePass | Op::HomeTake));
+                assert_eq!(usize::from(pass.aux), wanted.len());
             } else {
                 assert_eq!(types(list), wanted);
             }
