@@ -2,6 +2,7 @@
 
 use anstyle::AnsiColor;
 use runwell::{CompileError, Error, Trap, WasmBacktrace};
+use runwell_crosscheck::Difference;
 use std::borrow::Cow;
 use std::fmt;
 use std::path::Path;
@@ -108,6 +109,8 @@ pub(crate) fn plain(text: &str) -> Cow<'_, str> {
 pub(crate) fn code(error: &Error) -> Code {
     if let Some(failure) = error.downcast_ref::<Failure>() {
         failure.code
+    } else if error.is::<Difference>() {
+        Code::Bug
     } else if error.downcast_ref::<Trap>().is_some()
         || error.downcast_ref::<WasmBacktrace>().is_some()
     {
@@ -122,7 +125,7 @@ pub(crate) fn code(error: &Error) -> Code {
 /// Prints an error and gives the exit code.
 pub(crate) fn report(error: &Error) -> ExitCode {
     let code = code(error);
-    if code == Code::Trap {
+    if code == Code::Trap || error.is::<Difference>() {
         let cause = error.root_cause();
         eprint_error(&cause.to_string());
         if let Some(backtrace) = error.downcast_ref::<WasmBacktrace>() {

@@ -41,7 +41,7 @@ pub(crate) fn run(options: &Run) -> Result<ExitCode> {
     let module = load::module(&engine, &options.file)?;
     let compiled = start.elapsed();
     let mut store = Store::new(&engine, context(options)?);
-    state::begin(&options.state, &mut store)?;
+    let check = state::begin(&options.state, &mut store)?;
     if let Some(fuel) = options.compiler.fuel {
         store.set_fuel(fuel)?;
     }
@@ -67,6 +67,9 @@ pub(crate) fn run(options: &Run) -> Result<ExitCode> {
         },
     };
     state::ended(&options.state, &mut store, code)?;
+    if let Some(check) = &check {
+        state::checked(check);
+    }
     if let Some(format) = options.stats {
         let run = (start.elapsed(), processor_time() - processor);
         print_times(format, compiled, run, &module);

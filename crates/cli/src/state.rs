@@ -3,6 +3,7 @@
 use crate::fail::{Code, Failure};
 use clap::Args;
 use runwell::{Result, Store};
+use runwell_crosscheck::Check;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
@@ -18,15 +19,33 @@ pub(crate) struct StateOptions {
     /// Let a recording answer instead of the host; the outcome must be the same
     #[arg(long, value_name = "FILE")]
     pub(crate) replay: Option<PathBuf>,
+    /// Run the module by the meaning of its operators as well, some hundred times slower, and stop at the
+    /// first difference to the machine code
+    #[arg(long, conflicts_with_all = ["record", "replay"])]
+    pub(crate) crosscheck: bool,
 }
 
 /// Begins what was asked for in a store in which nothing has been made yet.
-pub(crate) fn begin<T>(options: &StateOptions, store: &mut Store<T>) -> Result<()> {
+pub(crate) fn begin<T: 'static>(
+    options: &StateOptions,
+    store: &mut Store<T>,
+) -> Result<Option<Check>> {
     if let Some(path) = &options.record {
         let file = File::create(path).map_err(|error| io_error(path, &error))?;
         store.record(file)?;
     }
-    Ok(())
+    if options.crosscheck { runwell_crosscheck::attach(store).map(Some) } else { Ok(None) }
+}
+
+/// Says how far the evaluator has followed.
+pub(crate) fn checked(check: &Check) {
+    let summary = check.summary();
+    let ended = summary.ended.map_or(String::new(), |why| format!(", then no further: {why}"));
+    let count = summary.compared;
+    match summary.difference {
+        Some(_) => eprintln!("crosscheck: a difference after {count} comparisons"),
+        None => eprintln!("crosscheck: {count} comparisons, no difference{ended}"),
+    }
 }
 
 /// Prints what was asked for when the guest has ended with this exit code.

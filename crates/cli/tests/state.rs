@@ -87,3 +87,13 @@ fn a_replay_stops_and_shows() {
     assert_eq!(torn.status.code(), Some(3), "{torn:?}");
     assert!(String::from_utf8_lossy(&torn.stdout).contains("breaks off here"), "{torn:?}");
 }
+
+#[test]
+fn a_crosscheck_says_how_far_it_went() {
+    let dir = scratch("crosscheck");
+    let output = runwell(&dir, &["run", "--real", "--crosscheck", "program.wat"]);
+    assert_eq!(output.status.code(), Some(7), "{output:?}");
+    let text = String::from_utf8_lossy(&output.stderr);
+    // Fifty calls and the one that ends the program, then the end.
+    assert!(text.contains("crosscheck: 52 comparisons, no difference\n"), "{text}");
+}

@@ -11,11 +11,12 @@ pub mod count;
 pub mod differential;
 pub mod filetest;
 pub mod generate;
-pub mod oracle;
 pub mod program;
 pub mod reduce;
 pub mod subject;
 pub mod variants;
+
+pub use runwell_crosscheck::oracle;
 pub mod wide;
 
 /// Whether what a module does may depend on the bits of the NaNs that its operations make.

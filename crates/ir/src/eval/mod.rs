@@ -70,6 +70,10 @@ pub trait Env {
     /// # Errors
     /// When it traps.
     fn libcall(&mut self, helper: LibCall, args: &[u64]) -> Result<u64, TrapCode>;
+    /// Whether to go on; asked now and then. [`Stop::Steps`] is what ends a run that does not.
+    fn goes_on(&self) -> bool {
+        true
+    }
 }
 
 /// Why evaluation stopped early.
@@ -86,6 +90,9 @@ impl From<TrapCode> for Stop {
         Stop::Trap(code)
     }
 }
+
+/// Steps between two questions whether to go on, and one less, a mask.
+const ASKED_AFTER: u64 = 0xffff;
 
 /// The most frames before [`TrapCode::StackOverflow`].
 pub const MAX_FRAMES: usize = 1 << 12;
@@ -154,6 +161,9 @@ pub fn run(env: &mut dyn Env, index: u32, args: &[u64], mut steps: u64) -> Resul
     let mut transfer = [0; TRANSFER_CELLS];
     loop {
         steps = steps.checked_sub(1).ok_or(Stop::Steps)?;
+        if steps & ASKED_AFTER == 0 && !env.goes_on() {
+            return Err(Stop::Steps);
+        }
         let frame = frames.last_mut().expect("there is a frame until the last one returns");
         let (callee, args) = match step(env, frame, &mut transfer)? {
             Next::Step => continue,

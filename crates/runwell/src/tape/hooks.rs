@@ -79,6 +79,11 @@ impl View<'_> {
         self.store.memories.len() as u32
     }
 
+    /// How many tables there are.
+    pub fn tables(&self) -> u32 {
+        self.store.tables.len() as u32
+    }
+
     /// The content of a memory; nothing when there is none of this number.
     pub fn memory(&self, number: u32) -> &[u8] {
         match self.store.memories.get(number as usize) {

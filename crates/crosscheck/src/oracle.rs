@@ -1,7 +1,7 @@
 //! Runs a module by the meaning of the IR alone.
 //!
 //! [`Code`] is a module as IR, by default without any rewrite of the optimiser; an [`Instance`] runs
-//! it.
+//! it. Functions that are imported are a [`Host`]'s.
 
 use runwell_abi::{LibCall, TrapCode, Type};
 use runwell_ir::Function;
@@ -13,18 +13,59 @@ use runwell_wasm::{
 use std::rc::Rc;
 
 const PAGE: u64 = 1 << 16;
+/// The most pages of a memory with 64-bit addresses: what the runtime gives.
+const MAX_PAGES_64: u64 = 1 << 18;
+/// Bytes of the pages of which it is known whether they have been written.
+pub const DIRTY_PAGE: u64 = 4096;
+
+/// What an instance asks of its host.
+pub trait Host {
+    /// Calls imported function `index`.
+    ///
+    /// # Errors
+    /// When it traps.
+    fn call(&self, instance: &mut Instance, index: u32, args: &[u64])
+    -> Result<Vec<u64>, TrapCode>;
+
+    /// Whether to go on; asked now and then.
+    fn goes_on(&self) -> bool {
+        true
+    }
+}
 
 struct Table {
     elements: Vec<u64>,
     max: u64,
+    changed: bool,
 }
 
 struct Memory {
     bytes: Vec<u8>,
     max_pages: u64,
+    /// Pages that have been written, each once.
+    dirty: Vec<u64>,
+    is_dirty: Vec<bool>,
 }
 
-/// A module without imports, as IR.
+impl Memory {
+    /// The bytes at `range`, which are about to be written.
+    fn write(&mut self, range: std::ops::Range<usize>) -> &mut [u8] {
+        if !range.is_empty() {
+            let last = (range.end - 1) as u64 / DIRTY_PAGE;
+            for page in range.start as u64 / DIRTY_PAGE..=last {
+                if self.is_dirty.len() as u64 <= page {
+                    self.is_dirty.resize(page as usize + 1, false);
+                }
+                if !std::mem::replace(&mut self.is_dirty[page as usize], true) {
+                    self.dirty.push(page);
+                }
+            }
+        }
+        &mut self.bytes[range]
+    }
+}
+
+/// A module as IR.
 pub struct Code {
     info: ModuleInfo,
     funcs: Vec<Rc<Function>>,
@@ -38,6 +79,18 @@ impl Code {
     /// # Errors
     /// When it is invalid, unsupported, too large or has imports.
     pub fn new(bytes: &[u8], passes: Passes) -> Result<Code, Refused> {
+        let code = Code::with_imports(bytes, passes)?;
+        if !code.info.imports.is_empty() {
+            return Err(Refused::Module("the oracle has nothing to import".to_string()));
+        }
+        Ok(code)
+    }
+
+    /// Translates a module that may import functions and globals.
+    ///
+    /// # Errors
+    /// When it is invalid, unsupported, too large or imports memories or tables.
+    pub fn with_imports(bytes: &[u8], passes: Passes) -> Result<Code, Refused> {
         let parsed = Parsed::parse(bytes, &Limits::default())?;
         let mut translator = Translator::with_passes(passes);
         let mut funcs = Vec::new();
@@ -47,8 +100,10 @@ impl Code {
             funcs.push(Rc::new(func.clone()));
         }
         let info = parsed.info;
-        if !info.imports.is_empty() {
-            return Err(Refused::Module("the oracle has nothing to import".to_string()));
+        let imported = |kind| info.imports.iter().any(|import| import.ty.kind() == kind);
+        if imported(ExternKind::Memory) || imported(ExternKind::Table) {
+            let message = "the oracle has no memories and tables to import";
+            return Err(Refused::Module(message.to_string()));
         }
         let content = |range: &std::ops::Range<u32>| range.start as usize..range.end as usize;
         let data = info.data.iter().map(|d| bytes[content(&d.bytes)].to_vec()).collect();
@@ -61,7 +116,7 @@ impl Code {
     }
 }
 
-/// An instance of a module without imports.
+/// An instance of a module.
 pub struct Instance {
     code: Rc<Code>,
     memories: Vec<Memory>,
@@ -69,6 +124,7 @@ pub struct Instance {
     globals: Vec<u64>,
     data: Vec<Vec<u8>>,
     elems: Vec<Vec<u64>>,
+    host: Option<Rc<dyn Host>>,
 }
 
 /// Why there is no instance.
@@ -124,6 +180,23 @@ impl Instance {
     /// # Errors
     /// When a segment is out of bounds or the start function stops.
     pub fn of(code: &Rc<Code>, steps: u64) -> Result<Instance, Refused> {
+        let mut instance = Instance::filled(code, Vec::new(), None)?;
+        if let Some(start) = code.info.start {
+            eval::run(&mut instance, start, &[], steps).map_err(Refused::Start)?;
+        }
+        Ok(instance)
+    }
+
+    /// Makes an instance without running its start function. `globals` are the values of those that it
+    /// imports, `host` has the functions.
+    ///
+    /// # Errors
+    /// When a segment is out of bounds.
+    pub fn filled(
+        code: &Rc<Code>,
+        globals: Vec<u64>,
+        host: Option<Rc<dyn Host>>,
+    ) -> Result<Instance, Refused> {
         let info = &code.info;
         let mut instance = Instance {
             memories: info
@@ -131,7 +204,12 @@ impl Instance {
                 .iter()
                 .map(|ty| Memory {
                     bytes: vec![0; (ty.min * PAGE) as usize],
-                    max_pages: ty.max.unwrap_or(PAGE).min(PAGE),
+                    max_pages: {
+                        let most = if ty.memory64 { MAX_PAGES_64 } else { PAGE };
+                        ty.max.unwrap_or(most).min(most)
+                    },
+                    dirty: Vec::new(),
+                    is_dirty: Vec::new(),
                 })
                 .collect(),
             tables: info
@@ -139,15 +217,17 @@ impl Instance {
                 .iter()
                 .map(|ty| Table {
                     elements: vec![0; ty.min as usize],
-                    max: ty.max.unwrap_or(10_000_000),
+                    max: ty.max.unwrap_or(10_000_000).min(10_000_000),
+                    changed: true,
                 })
                 .collect(),
-            globals: Vec::new(),
+            globals,
+            host,
             data: code.data.clone(),
             elems: Vec::new(),
             code: code.clone(),
         };
-        instance.start(steps)?;
+        instance.fill()?;
         Ok(instance)
     }
 
@@ -156,7 +236,7 @@ impl Instance {
         const_expr::eval(ops, &mut Vec::new(), &mut Consts(&self.globals)) as u64
     }
 
-    fn start(&mut self, steps: u64) -> Result<(), Refused> {
+    fn fill(&mut self) -> Result<(), Refused> {
         let code = self.code.clone();
         let info = &code.info;
         for at in 0..info.global_inits.len() {
@@ -201,9 +281,6 @@ impl Instance {
                 self.data[at].clear();
             }
         }
-        if let Some(start) = info.start {
-            eval::run(self, start, &[], steps).map_err(Refused::Start)?;
-        }
         Ok(())
     }
 
@@ -221,6 +298,47 @@ impl Instance {
         eval::run(self, index, args, steps)
     }
 
+    /// Calls function `index`.
+    ///
+    /// # Errors
+    /// When it traps, the steps are used up or the host does not want it to go on.
+    ///
+    /// # Panics
+    /// When there is no such function.
+    pub fn call_index(&mut self, index: u32, args: &[u64], steps: u64) -> Result<Vec<u64>, Stop> {
+        eval::run(self, index, args, steps)
+    }
+
+    /// Writes into memory `index` on behalf of the host, where it is long enough.
+    pub fn write(&mut self, index: usize, at: u64, bytes: &[u8]) {
+        let memory = &mut self.memories[index].bytes;
+        if let Some(range) = range(at, bytes.len() as u64, memory.len()) {
+            memory[range].copy_from_slice(bytes);
+        }
+    }
+
+    /// The pages of [`DIRTY_PAGE`] bytes of memory `index` that have been written since this was asked
+    /// last, ascending.
+    pub fn take_dirty(&mut self, index: usize) -> Vec<u64> {
+        let memory = &mut self.memories[index];
+        memory.is_dirty.clear();
+        let mut dirty = std::mem::take(&mut memory.dirty);
+        dirty.sort_unstable();
+        dirty
+    }
+
+    /// The elements of table `index`, if any has been set since this was asked last: numbers of functions
+    /// and one, or what the host has given out.
+    pub fn take_changed(&mut self, index: usize) -> Option<&[u64]> {
+        let table = &mut self.tables[index];
+        std::mem::take(&mut table.changed).then_some(&table.elements[..])
+    }
+
+    /// The bits of all globals.
+    pub fn globals(&self) -> &[u64] {
+        &self.globals
+    }
+
     /// The content of memory `index`.
     pub fn memory(&self, index: usize) -> &[u8] {
         &self.memories[index].bytes
@@ -232,7 +350,7 @@ impl Instance {
     }
 
     /// The bits of global `index`; of a reference only whether it is null are to be relied on.
-    pub(crate) fn raw_global(&self, index: usize) -> u64 {
+    pub fn raw_global(&self, index: usize) -> u64 {
         self.globals[index]
     }
 
@@ -258,11 +376,17 @@ const TABLE: TrapCode = TrapCode::TableOutOfBounds;
 
 impl Env for Instance {
     fn function(&self, index: u32) -> Option<Rc<Function>> {
-        self.code.funcs.get(index as usize).cloned()
+        let own = index.checked_sub(self.code.info.imported_funcs())?;
+        self.code.funcs.get(own as usize).cloned()
     }
 
-    fn call_import(&mut self, _: u32, _: &[u64]) -> Result<Vec<u64>, TrapCode> {
-        unreachable!("a module without imports")
+    fn call_import(&mut self, index: u32, args: &[u64]) -> Result<Vec<u64>, TrapCode> {
+        let host = self.host.clone().expect("only a module without imports does without a host");
+        host.call(self, index, args)
+    }
+
+    fn goes_on(&self) -> bool {
+        self.host.as_ref().is_none_or(|host| host.goes_on())
     }
 
     fn callee(&mut self, reference: u64, ty: u32) -> Result<u32, TrapCode> {
@@ -288,10 +412,10 @@ impl Env for Instance {
         bytes: u32,
         value: u64,
     ) -> Result<(), TrapCode> {
-        let memory = &mut self.memories[usize::from(mem)].bytes;
+        let memory = &mut self.memories[usize::from(mem)];
         let at = addr.checked_add(offset.into()).ok_or(MEMORY)?;
-        let range = range(at, bytes.into(), memory.len()).ok_or(MEMORY)?;
-        memory[range].copy_from_slice(&value.to_le_bytes()[..bytes as usize]);
+        let range = range(at, bytes.into(), memory.bytes.len()).ok_or(MEMORY)?;
+        memory.write(range).copy_from_slice(&value.to_le_bytes()[..bytes as usize]);
         Ok(())
     }
 
@@ -314,9 +438,10 @@ impl Env for Instance {
     }
 
     fn table_set(&mut self, table: u16, index: u64, value: u64) -> Result<(), TrapCode> {
-        let elements = &mut self.tables[usize::from(table)].elements;
-        let range = range(index, 1, elements.len()).ok_or(TABLE)?;
-        elements[range.start] = value;
+        let table = &mut self.tables[usize::from(table)];
+        let range = range(index, 1, table.elements.len()).ok_or(TABLE)?;
+        table.changed = true;
+        table.elements[range.start] = value;
         Ok(())
     }
 
@@ -343,26 +468,26 @@ impl Env for Instance {
                 Ok(old)
             }
             LibCall::MemoryFill => {
-                let memory = &mut self.memories[low].bytes;
-                let range = range(args[1], args[3], memory.len()).ok_or(MEMORY)?;
-                memory[range].fill(args[2] as u8);
+                let memory = &mut self.memories[low];
+                let range = range(args[1], args[3], memory.bytes.len()).ok_or(MEMORY)?;
+                memory.write(range).fill(args[2] as u8);
                 Ok(0)
             }
             LibCall::MemoryCopy => {
                 let source = &self.memories[high].bytes;
                 let from = range(args[2], args[3], source.len()).ok_or(MEMORY)?;
                 let copied = source[from].to_vec();
-                let memory = &mut self.memories[low].bytes;
-                let to = range(args[1], args[3], memory.len()).ok_or(MEMORY)?;
-                memory[to].copy_from_slice(&copied);
+                let memory = &mut self.memories[low];
+                let to = range(args[1], args[3], memory.bytes.len()).ok_or(MEMORY)?;
+                memory.write(to).copy_from_slice(&copied);
                 Ok(0)
             }
             LibCall::MemoryInit => {
                 let segment = &self.data[high];
                 let from = range(args[2], args[3], segment.len()).ok_or(MEMORY)?;
-                let memory = &mut self.memories[low].bytes;
-                let to = range(args[1], args[3], memory.len()).ok_or(MEMORY)?;
-                memory[to].copy_from_slice(&segment[from]);
+                let memory = &mut self.memories[low];
+                let to = range(args[1], args[3], memory.bytes.len()).ok_or(MEMORY)?;
+                memory.write(to).copy_from_slice(&segment[from]);
                 Ok(0)
             }
             LibCall::DataDrop => {
@@ -376,10 +501,12 @@ impl Env for Instance {
                 if new > table.max {
                     return Ok(u64::MAX);
                 }
+                table.changed = true;
                 table.elements.resize(new as usize, args[1]);
                 Ok(old)
             }
             LibCall::TableFill => {
+                self.tables[low].changed = true;
                 let elements = &mut self.tables[low].elements;
                 let range = range(args[1], args[3], elements.len()).ok_or(TABLE)?;
                 elements[range].fill(args[2]);
@@ -389,6 +516,7 @@ impl Env for Instance {
                 let source = &self.tables[high].elements;
                 let from = range(args[2], args[3], source.len()).ok_or(TABLE)?;
                 let copied = source[from].to_vec();
+                self.tables[low].changed = true;
                 let elements = &mut self.tables[low].elements;
                 let to = range(args[1], args[3], elements.len()).ok_or(TABLE)?;
                 elements[to].copy_from_slice(&copied);
@@ -397,6 +525,7 @@ impl Env for Instance {
             LibCall::TableInit => {
                 let segment = &self.elems[high];
                 let from = range(args[2], args[3], segment.len()).ok_or(TABLE)?;
+                self.tables[low].changed = true;
                 let elements = &mut self.tables[low].elements;
                 let to = range(args[1], args[3], elements.len()).ok_or(TABLE)?;
                 elements[to].copy_from_slice(&segment[from]);
