@@ -41,7 +41,7 @@ pub(crate) fn explore(options: &Explore) -> Result<ExitCode> {
     let about = |error: Error| in_file(error, &options.file);
     let mut inspector = inspect::inspector(&engine, &bytes).map_err(about)?;
     let wanted = wanted(&inspector, options)?;
-    let page = page(&mut inspector, &bytes, &wanted, &options.file)?;
+    let page = page(&mut inspector, &bytes, &wanted, options.stages, &options.file)?;
     output::write(&options.output, page.as_bytes())?;
     Ok(ExitCode::SUCCESS)
 }
@@ -68,6 +68,7 @@ fn page(
     inspector: &mut Inspector<'_>,
     bytes: &[u8],
     wanted: &[u32],
+    stages: bool,
     file: &Path,
 ) -> Result<String> {
     let bodies = inspector.info().bodies.clone();
@@ -82,7 +83,7 @@ fn page(
             let inspection =
                 inspector.function(index).map_err(|error| in_file(inspect::error(error), file))?;
             let body = &mut wasm[(index - imported) as usize];
-            let (piece, place) = pieces.add(&columns(std::mem::take(body), &inspection));
+            let (piece, place) = pieces.add(&columns(std::mem::take(body), &inspection, stages));
             let _ = write!(
                 list,
                 "{}{}",
@@ -94,9 +95,10 @@ fn page(
         Ok::<(), Error>(())
     })?;
     let name = file.file_name().unwrap_or_default().to_string_lossy();
+    let titles = if stages { "\"selected\",\"allocated\"," } else { "" };
     let meta = format!(
-        "{{\"file\":{},\"bytes\":{},\"columns\":[\"Wasm\",\"IR\",\"selected\",\"allocated\",\
-         \"machine code\"],\"funcs\":[{list}]}}",
+        "{{\"file\":{},\"bytes\":{},\"columns\":[\"Wasm\",\"IR\",{titles}\"machine code\"],\
+         \"funcs\":[{list}]}}",
         json_string(&name),
         bytes.len(),
     );
@@ -137,19 +139,27 @@ fn facts(inspection: &Inspection, piece: usize, place: usize) -> String {
     )
 }
 
-/// The texts of one function in the order of their titles.
-fn columns(wasm: Column, inspection: &Inspection) -> Vec<Column> {
+/// The texts of one function in the order of their titles. Offsets are left out: pointing shows them.
+fn columns(wasm: Column, inspection: &Inspection, stages: bool) -> Vec<Column> {
     let mut columns = vec![wasm];
+    let last = inspection.sections.len() - 1;
     for (number, section) in inspection.sections.iter().enumerate() {
         let mut column = Column::default();
-        let machine = number + 1 == inspection.sections.len();
-        for (at, (line, &from)) in section.text.lines().zip(&section.offsets).enumerate() {
-            match (machine, at) {
-                (true, 0) | (false, _) => column.push(line, from),
-                // Its heading, and the offsets that pointing shows.
-                (true, 1) => {}
-                (true, _) => column.push(&instruction(line.get(11..).unwrap_or_default()), from),
-            }
+        let lines = section.text.lines().zip(&section.offsets);
+        if number == 0 {
+            lines.for_each(|(line, &from)| {
+                column.push(line.rsplit_once(" @0x").map_or(line, |(line, _)| line), from);
+            });
+        } else if number == last {
+            // The first two lines are a summary and a heading.
+            lines.enumerate().filter(|&(at, _)| at != 1).for_each(|(at, (line, &from))| match at {
+                0 => column.push(line, from),
+                _ => column.push(&instruction(line.get(11..).unwrap_or_default()), from),
+            });
+        } else if stages {
+            lines.for_each(|(line, &from)| column.push(line, from));
+        } else {
+            continue;
         }
         columns.push(column);
     }
@@ -174,7 +184,7 @@ mod tests {
         let mut inspector = inspect::inspector(&engine, &bytes).expect("a module");
         let info = inspector.info();
         let wanted: Vec<u32> = (info.imported_funcs()..info.funcs.len() as u32).collect();
-        page(&mut inspector, &bytes, &wanted, Path::new("x</script>.wasm")).expect("a page")
+        page(&mut inspector, &bytes, &wanted, true, Path::new("x</script>.wasm")).expect("a page")
     }
 
     #[test]

@@ -78,6 +78,9 @@ fn explore_writes_a_page() {
         page.contains("id=\"piece0\">") && !page.contains("/*STYLE") && !page.contains("/*META")
     );
     assert!(!page.contains("http://") && !page.contains("https://"), "self-contained");
+    assert!(page.contains(r#"["Wasm","IR","machine code"]"#));
+    let stages = person.run(&["explore", "--stages", "fib.wat", "-o", "-"]);
+    assert!(stages.out.contains(r#"["Wasm","IR","selected","allocated","machine code"]"#));
     let one = person.run(&["explore", "--func", "odd", "fib.wat", "-o", "-"]);
     assert!(one.out.contains("\"odd\"") && !one.out.contains("\"fib\""));
     person.run(&["explore", "--func", "fob", "fib.wat", "-o", "x"]).fails(2, &["`fob`"]);

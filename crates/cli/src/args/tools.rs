@@ -45,6 +45,9 @@ pub(crate) struct Explore {
     /// Write the page to this file; `-` is standard output
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: PathBuf,
+    /// Show machine instructions before and after register allocation as well
+    #[arg(long)]
+    pub(crate) stages: bool,
     /// Only this function, by index or name; may be repeated
     #[arg(long = "func", value_name = "N|NAME")]
     pub(crate) funcs: Vec<String>,

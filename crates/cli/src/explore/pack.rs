@@ -59,12 +59,21 @@ impl Pieces {
     }
 }
 
-/// A column as JSON: its text, and its offsets as pairs of a number of lines and their offset.
+/// A column as JSON: its text, and its offsets as pairs of a number of lines and how much further their
+/// offset is than that of the lines before, lines without one left out.
 fn column(column: &Column) -> String {
     let mut out = format!("[{},[", json_string(column.text.trim_end_matches('\n')));
+    let mut last = 0;
     for (number, run) in column.offsets.chunk_by(|a, b| a == b).enumerate() {
         let comma = if number == 0 { "" } else { "," };
-        let _ = write!(out, "{comma}{},{}", run.len(), run[0]);
+        match i64::from(run[0]) {
+            // No step for lines of no operator: a number of its own kind.
+            0 => _ = write!(out, "{comma}{},null", run.len()),
+            offset => {
+                let _ = write!(out, "{comma}{},{}", run.len(), offset - last);
+                last = offset;
+            }
+        }
     }
     out += "]]";
     out
@@ -108,7 +117,9 @@ mod tests {
         for (line, offset) in [("a\"", 0), ("b", 5), ("c", 5), ("d", 0)] {
             lines.push(line, offset);
         }
-        assert_eq!(column(&lines), r#"["a\"\u000ab\u000ac\u000ad",[1,0,2,5,1,0]]"#);
+        assert_eq!(column(&lines), r#"["a\"\u000ab\u000ac\u000ad",[1,null,2,5,1,null]]"#);
+        lines.push("e", 3);
+        assert!(column(&lines).ends_with("[1,null,2,5,1,null,1,-2]]"));
         let mut pieces = Pieces::default();
         assert_eq!(pieces.add(&[lines.clone()]), (0, 0));
         assert_eq!(pieces.add(&[lines.clone()]), (0, 1));

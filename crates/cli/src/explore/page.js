@@ -182,7 +182,7 @@ function fill(row, line, number) {
     row.append(make("i", "", parts[0]), parts[1], make("i", "", parts[2]));
     return;
   }
-  const split = /^(.*?)(\s+(?:@0x[0-9a-f]+|;;.*))$/.exec(line);
+  const split = /^(.*?)(\s+;;.*)$/.exec(line);
   row.append(split ? split[1] : line);
   if (split) row.append(make("i", "", split[2]));
 }
@@ -192,7 +192,10 @@ function point(offset) {
   pointed = offset;
   const parts = [];
   for (const column of columns) {
-    column.rows.draw();
+    // Rows stay, so that text can be selected.
+    for (const row of column.rows.inner.children) {
+      row.classList.toggle("hit", offset !== 0 && column.offsets[row.dataset.i] === offset);
+    }
     const places = column.places.get(offset) || [];
     const ticks = places.slice(0, 100).map(line => {
       const tick = make("b");
@@ -230,9 +233,12 @@ async function choose(func) {
     column.lines = text === "" ? [] : text.split("\n");
     column.offsets = [];
     column.places = new Map();
+    let known = 0;
     for (let r = 0; r < runs.length; r += 2) {
+      const step = runs[r + 1];
+      if (step !== null) known += step;
+      const offset = step === null ? 0 : known;
       for (let n = 0; n < runs[r]; n++) {
-        const offset = runs[r + 1];
         if (offset) {
           if (!column.places.has(offset)) column.places.set(offset, []);
           column.places.get(offset).push(column.offsets.length);
