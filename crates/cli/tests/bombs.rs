@@ -31,7 +31,8 @@ fn measures_a_family() {
 
 #[test]
 fn a_refused_module_is_over_the_bound() {
-    let output = bombs(&["--sizes=8k", "call_multi"]);
+    // More functions than a module may have.
+    let output = bombs(&["--sizes=8m", "tiny_funcs"]);
     assert_eq!(output.status.code(), Some(1), "{output:?}");
     assert!(text(&output.stdout).contains("! refused: limit exceeded"), "{output:?}");
 }
