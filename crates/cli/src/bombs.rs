@@ -10,12 +10,13 @@ use crate::args::Bombs;
 use crate::compile::status;
 use crate::fail::{Code, Failure};
 use crate::output::print;
-use runwell::{Config, Engine, Module, Result};
+use runwell::{Config, Engine, Fallback, Module, Pass, Resource, Result};
 use runwell_bombs::{Family, families, find};
 use std::fmt::Write as _;
 use std::io::{Read, Write};
 use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
+use std::str::FromStr;
 use std::time::{Duration, Instant};
 
 /// What runwell promises at the most, per byte of module.
@@ -30,6 +31,8 @@ mod bound {
     pub(super) const SLOPE: f64 = 1.05;
     /// Growth of work per byte from one size to the next.
     pub(super) const DRIFT: f64 = 1.05;
+    /// Steps per byte that may change: sections cost two to three, bodies more.
+    pub(super) const FEW: f64 = 4.0;
 }
 
 /// Compilations of a module: two at least, more while they are short.
@@ -44,11 +47,32 @@ struct Figures {
     work: u64,
     memory: u64,
     code: u64,
+    /// Steps of each pass.
+    passes: [u64; Pass::COUNT],
+    /// Shares of its budgets that the worst function used.
+    shares: [f64; Resource::COUNT],
+    /// Functions in which a fallback was taken.
+    fallbacks: [u32; Fallback::COUNT],
     /// Why it was refused, if it was.
     refused: Option<String>,
 }
 
 impl Figures {
+    /// What is known before anything is measured.
+    fn of(bytes: usize) -> Figures {
+        Figures {
+            bytes,
+            micros: f64::INFINITY,
+            work: 0,
+            memory: 0,
+            code: 0,
+            passes: [0; Pass::COUNT],
+            shares: [0.0; Resource::COUNT],
+            fallbacks: [0; Fallback::COUNT],
+            refused: None,
+        }
+    }
+
     fn per_byte(&self, amount: f64) -> f64 {
         amount / self.bytes.max(1) as f64
     }
@@ -61,19 +85,33 @@ impl Figures {
 
     /// The line that the child prints and the parent reads.
     fn to_line(&self) -> String {
-        let Figures { bytes, micros, work, memory, code, refused } = self;
-        let refused = refused.as_deref().unwrap_or("").replace('\n', " ");
-        format!("{bytes} {micros} {work} {memory} {code} {refused}\n")
+        let Figures { bytes, micros, work, memory, code, .. } = self;
+        let mut line = format!("{bytes} {micros} {work} {memory} {code}");
+        self.passes.iter().for_each(|steps| _ = write!(line, " {steps}"));
+        self.shares.iter().for_each(|share| _ = write!(line, " {share}"));
+        self.fallbacks.iter().for_each(|count| _ = write!(line, " {count}"));
+        let refused = self.refused.as_deref().unwrap_or("").replace('\n', " ");
+        format!("{line} {refused}\n")
     }
 
     fn from_line(line: &str) -> Option<Figures> {
-        let mut parts = line.trim_end_matches('\n').splitn(6, ' ');
+        fn all<'a, T: FromStr, const N: usize>(
+            parts: &mut impl Iterator<Item = &'a str>,
+        ) -> Option<[T; N]> {
+            let list: Vec<T> = parts.take(N).map_while(|part| part.parse().ok()).collect();
+            list.try_into().ok()
+        }
+        const NUMBERS: usize = 5 + Pass::COUNT + Resource::COUNT + Fallback::COUNT;
+        let mut parts = line.trim_end_matches('\n').splitn(NUMBERS + 1, ' ');
         Some(Figures {
             bytes: parts.next()?.parse().ok()?,
             micros: parts.next()?.parse().ok()?,
             work: parts.next()?.parse().ok()?,
             memory: parts.next()?.parse().ok()?,
             code: parts.next()?.parse().ok()?,
+            passes: all(&mut parts)?,
+            shares: all(&mut parts)?,
+            fallbacks: all(&mut parts)?,
             refused: parts.next().filter(|text| !text.is_empty()).map(str::to_string),
         })
     }
@@ -102,6 +140,7 @@ pub(crate) fn bombs(options: &Bombs) -> Result<ExitCode> {
         ))?;
     }
     let mut over = 0;
+    let mut worst = Worst::default();
     for family in chosen {
         let mut row = Vec::new();
         for &size in &options.sizes {
@@ -110,8 +149,58 @@ pub(crate) fn bombs(options: &Bombs) -> Result<ExitCode> {
         let text = if options.json { json(family, &row) } else { text(family, &row) };
         print(&text)?;
         over += u32::from(is_over(&row));
+        row.iter().for_each(|figures| worst.add(family.name, figures));
+    }
+    if !options.json {
+        print(&worst.text())?;
     }
     Ok(if over == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// The families that come nearest to what may be spent.
+#[derive(Default)]
+struct Worst {
+    /// Per pass: steps per byte of module.
+    passes: [(f64, &'static str); Pass::COUNT],
+    /// Per budget: the share that a function used.
+    shares: [(f64, &'static str); Resource::COUNT],
+    /// Per fallback: modules that take it.
+    fallbacks: [u32; Fallback::COUNT],
+}
+
+impl Worst {
+    fn add(&mut self, family: &'static str, figures: &Figures) {
+        let keep = |worst: &mut (f64, &'static str), new: f64| {
+            if new > worst.0 {
+                *worst = (new, family);
+            }
+        };
+        for (worst, &steps) in self.passes.iter_mut().zip(&figures.passes) {
+            keep(worst, figures.per_byte(steps as f64));
+        }
+        for (worst, &share) in self.shares.iter_mut().zip(&figures.shares) {
+            keep(worst, share);
+        }
+        for (families, &functions) in self.fallbacks.iter_mut().zip(&figures.fallbacks) {
+            *families += u32::from(functions > 0);
+        }
+    }
+
+    fn text(&self) -> String {
+        let mut out = format!("\n{:<10} {:>12}  {}\n", "pass", "steps/byte", "most in family");
+        for (pass, (steps, family)) in Pass::ALL.iter().zip(self.passes) {
+            let _ = writeln!(out, "{:<10} {steps:>12.2}  {family}", pass.name());
+        }
+        let _ = writeln!(out, "\n{:<10} {:>12}  {}", "budget", "share", "most in family");
+        for (resource, (share, family)) in Resource::ALL.iter().zip(self.shares) {
+            let _ = writeln!(out, "{:<10} {:>11.2}%  {family}", resource.name(), 100.0 * share);
+        }
+        let _ = writeln!(out, "\n{:<17} {:>8}", "fallback", "modules");
+        for (fallback, modules) in Fallback::ALL.iter().zip(self.fallbacks) {
+            let _ = writeln!(out, "{:<17} {modules:>8}", fallback.name());
+        }
+        out
+    }
 }
 
 /// Writes the modules to files.
@@ -184,12 +273,8 @@ fn measure(module: &[u8]) -> Result<Figures> {
     let output = child.wait_with_output()?;
     let line = String::from_utf8_lossy(&output.stdout);
     Ok(Figures::from_line(&line).unwrap_or_else(|| Figures {
-        bytes: module.len(),
-        micros: f64::INFINITY,
-        work: 0,
-        memory: 0,
-        code: 0,
         refused: Some(format!("the compiler died, {}", output.status)),
+        ..Figures::of(module.len())
     }))
 }
 
@@ -204,14 +289,7 @@ fn child() -> Result<ExitCode> {
     // mark be reset, it is the size of the module and little more.
     let _ = std::fs::write("/proc/self/clear_refs", "5");
     let before = status("RssAnon:");
-    let mut figures = Figures {
-        bytes: bytes.len(),
-        micros: f64::INFINITY,
-        work: 0,
-        memory: 0,
-        code: 0,
-        refused: None,
-    };
+    let mut figures = Figures::of(bytes.len());
     let start = Instant::now();
     for round in 0..ROUNDS {
         let clock = processor_time();
@@ -222,8 +300,12 @@ fn child() -> Result<ExitCode> {
         }
         match outcome {
             Ok(module) => {
-                figures.work = module.report().work.total();
-                figures.code = module.report().code_bytes;
+                let report = module.report();
+                figures.work = report.work.total();
+                figures.code = report.code_bytes;
+                figures.passes = Pass::ALL.map(|pass| report.work.spent(pass));
+                figures.shares = report.worst.map(|worst| worst.share());
+                figures.fallbacks = report.fallbacks;
             }
             Err(error) => figures.refused = Some(error.to_string()),
         }
@@ -255,7 +337,8 @@ fn slope(row: &[Figures]) -> Option<f64> {
 fn marks(row: &[Figures], at: usize) -> [bool; 4] {
     let [time, work, memory, code] = row[at].columns();
     let before = row[..at].iter().rev().find(|earlier| earlier.refused.is_none());
-    let grows = before.is_some_and(|earlier| work > earlier.columns()[1] * bound::DRIFT);
+    let grows =
+        before.is_some_and(|earlier| work > (earlier.columns()[1] * bound::DRIFT).max(bound::FEW));
     [time > bound::TIME, grows, memory > bound::MEMORY, code > bound::CODE]
 }
 
@@ -298,11 +381,19 @@ fn json(family: &Family, row: &[Figures]) -> String {
         let _ = write!(
             out,
             "{comma}{{\"bytes\":{},\"micros_per_byte\":{time},\"work_per_byte\":{work},\
-             \"memory_per_byte\":{memory},\"code_per_byte\":{code},\"accepted\":{},\"over\":{}}}",
+             \"memory_per_byte\":{memory},\"code_per_byte\":{code},\"accepted\":{},\"over\":{}",
             figures.bytes,
             figures.refused.is_none(),
             marks(row, at).contains(&true),
         );
+        for (pass, &steps) in Pass::ALL.iter().zip(&figures.passes) {
+            let steps = number(figures.per_byte(steps as f64));
+            let _ = write!(out, ",\"{}_per_byte\":{steps}", pass.name());
+        }
+        for (resource, &share) in Resource::ALL.iter().zip(&figures.shares) {
+            let _ = write!(out, ",\"{}_share\":{}", resource.name(), number(share));
+        }
+        out.push('}');
     }
     out.push_str("]}\n");
     out
@@ -313,13 +404,16 @@ mod tests {
     use super::*;
 
     fn figures(bytes: usize, micros: f64, work: u64) -> Figures {
-        Figures { bytes, micros, work, memory: 0, code: 0, refused: None }
+        Figures { micros, work, ..Figures::of(bytes) }
     }
 
     #[test]
     fn lines_are_read_as_written() {
         let mut one = figures(1234, 0.5, 99);
         one.memory = 5;
+        one.passes[2] = 7;
+        one.shares[3] = 0.25;
+        one.fallbacks[1] = 2;
         assert_eq!(Figures::from_line(&one.to_line()), Some(one.clone()));
         one.refused = Some("limit exceeded: it is".to_string());
         assert_eq!(Figures::from_line(&one.to_line()), Some(one));
@@ -336,11 +430,11 @@ mod tests {
 
     #[test]
     fn what_is_over_is_marked() {
-        let row = [figures(1000, 100.0, 1000), figures(4000, 1600.0, 4300)];
+        let row = [figures(1000, 100.0, 10000), figures(4000, 1600.0, 43000)];
         assert_eq!(marks(&row, 1), [false, true, false, false]);
         assert!((slope(&row).unwrap() - 2.0).abs() < 1e-9);
         assert!(is_over(&row));
-        let row = [figures(1000, 100.0, 1000), figures(4000, 400.0, 4100)];
+        let row = [figures(1000, 100.0, 10000), figures(4000, 400.0, 41000)];
         assert!(!is_over(&row));
         let row = [figures(1000, 1001.0, 1000)];
         assert!(is_over(&row) && slope(&row).is_none());

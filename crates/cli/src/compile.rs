@@ -93,6 +93,25 @@ fn json(report: &Report) -> String {
             pass.peak_bytes,
         );
     }
+    out.push_str("],\"budgets\":[");
+    for (i, (resource, worst)) in report.budgets().enumerate() {
+        let _ = write!(
+            out,
+            "{}{{\"budget\":\"{}\",\"function\":{},\"used\":{},\"limit\":{},\"share\":{:.4}}}",
+            if i == 0 { "" } else { "," },
+            resource.name(),
+            worst.func,
+            worst.used,
+            worst.limit,
+            worst.share(),
+        );
+    }
+    out.push_str("],\"fallbacks\":[");
+    for (i, (fallback, functions)) in report.fallbacks().enumerate() {
+        let comma = if i == 0 { "" } else { "," };
+        let name = fallback.name();
+        let _ = write!(out, "{comma}{{\"fallback\":\"{name}\",\"functions\":{functions}}}");
+    }
     out.push_str("]}\n");
     out
 }
@@ -140,5 +159,28 @@ fn text(report: &Report) -> String {
         work,
         per_byte(work as f64, report)
     );
+    let _ = writeln!(
+        out,
+        "\n{:<10} {:>10} {:>12} {:>12} {:>9}",
+        "budget", "function", "used", "of", "share"
+    );
+    for (resource, worst) in report.budgets() {
+        let _ = writeln!(
+            out,
+            "{:<10} {:>10} {:>12} {:>12} {:>8.2}%",
+            resource.name(),
+            worst.func,
+            worst.used,
+            worst.limit,
+            100.0 * worst.share(),
+        );
+    }
+    let taken: Vec<String> = report
+        .fallbacks()
+        .filter(|&(_, functions)| functions > 0)
+        .map(|(fallback, functions)| format!("{} in {functions} functions", fallback.name()))
+        .collect();
+    let taken = if taken.is_empty() { "none".to_string() } else { taken.join(", ") };
+    let _ = writeln!(out, "\nfallbacks: {taken}");
     out
 }

@@ -23,6 +23,8 @@ pub(crate) enum Code {
     Bug = 70,
     /// A file cannot be read or output not be written.
     Io = 74,
+    /// Somebody did not want to wait any longer.
+    Cancelled = 130,
     /// The guest trapped.
     Trap = 134,
 }
@@ -65,6 +67,7 @@ pub(crate) fn in_file(error: Error, file: &Path) -> Error {
         CompileError::Limit { .. } | CompileError::Unrepresentable { .. } => {
             (Code::Unsupported, "; split the module or the function")
         }
+        CompileError::Cancelled => (Code::Cancelled, ""),
         CompileError::Bug { .. } => (Code::Bug, "; please report it with the module"),
     };
     Failure::error(code, format!("{file}: {compile}{hint}"))

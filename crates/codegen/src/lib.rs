@@ -23,6 +23,7 @@ use crate::mach::Machine;
 use crate::vcode::VCode;
 use crate::x64::X64;
 use core::fmt;
+use runwell_ir::work::Stopped;
 use runwell_ir::{Function, Work};
 
 /// Machine code of one function with its tables. Offsets are relative to its first byte.
@@ -47,6 +48,17 @@ pub struct CompiledFunction {
     pub frame_bytes: u32,
 }
 
+impl CompiledFunction {
+    /// Bytes of its code and its tables.
+    pub fn bytes(&self) -> usize {
+        self.code.len()
+            + size_of_val(&*self.relocs)
+            + size_of_val(&*self.traps)
+            + size_of_val(&*self.srclocs)
+            + size_of_val(&*self.rests)
+    }
+}
+
 /// Why a function could not be compiled.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Error {
@@ -54,6 +66,15 @@ pub enum Error {
     Limit(String),
     /// The compiler is wrong.
     Bug(String),
+    /// The meter let it go no further.
+    Stopped(Stopped),
+}
+
+impl From<Stopped> for Error {
+    #[cold]
+    fn from(why: Stopped) -> Error {
+        Error::Stopped(why)
+    }
 }
 
 impl fmt::Display for Error {
@@ -61,6 +82,10 @@ impl fmt::Display for Error {
         match self {
             Error::Limit(what) => write!(f, "limit exceeded: {what}"),
             Error::Bug(what) => write!(f, "bug in the compiler: {what}"),
+            Error::Stopped(Stopped::Cancelled) => f.write_str("cancelled"),
+            Error::Stopped(Stopped::Spent { limit, .. }) => {
+                write!(f, "limit exceeded: {limit} steps of work")
+            }
         }
     }
 }
@@ -107,10 +132,11 @@ impl Codegen {
     ///
     /// # Errors
     /// [`Error::Limit`] when the frame or the code grows too large, [`Error::Bug`] when `func` breaks
-    /// an invariant of the IR or the checker disagrees.
+    /// an invariant of the IR or the checker disagrees, [`Error::Stopped`] when the meter says so.
     ///
     /// # Complexity
-    /// Linear in instructions, operands and edge arguments.
+    /// Linear in instructions, operands and edge arguments; see [`lower`], [`regalloc`] and
+    /// [`x64`]'s emission for the reasons.
     pub fn compile(
         &mut self,
         func: &Function,
@@ -121,7 +147,8 @@ impl Codegen {
         self.run(func, env, work, verify, None)
     }
 
-    /// Compiles a function and describes each stage.
+    /// Compiles a function and describes each stage. The checker, when asked for, is linear in nothing:
+    /// it follows every value through every block.
     ///
     /// # Errors
     /// As [`Self::compile`].
@@ -130,10 +157,16 @@ impl Codegen {
         func: &Function,
         env: &ModuleEnv,
         work: &mut Work,
+        verify: bool,
     ) -> Result<(CompiledFunction, Listing), Error> {
         let mut listing = Listing::default();
-        let compiled = self.run(func, env, work, true, Some(&mut listing))?;
+        let compiled = self.run(func, env, work, verify, Some(&mut listing))?;
         Ok((compiled, listing))
+    }
+
+    /// Bytes of the data that compiling the last function made, its machine code aside.
+    pub fn bytes(&self) -> usize {
+        self.code.bytes() + self.selection.bytes() + self.allocator.bytes()
     }
 
     fn run(
@@ -150,7 +183,7 @@ impl Codegen {
                 print::vcode_with_offsets::<X64>(&self.code, None);
         }
         let registers = X64::reg_env(env.metered);
-        let allocation = self.allocator.run(&self.code, &registers, work);
+        let allocation = self.allocator.run(&self.code, &registers, work)?;
         #[cfg(test)]
         let allocation = &tests::damaged(allocation);
         if let Some(listing) = &mut listing {

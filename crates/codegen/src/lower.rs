@@ -31,8 +31,11 @@ use crate::vcode::{
 use runwell_abi::Type;
 use runwell_ir::op::Effect;
 use runwell_ir::scratch;
-use runwell_ir::work::Pass;
+use runwell_ir::work::{Pass, Stopped};
 use runwell_ir::{Block, EdgeRef, Function, Inst, LoopId, Op, Value, Work};
+
+/// Instructions of one block from one look at the meter to the next.
+pub(crate) const CHECK_EVERY: u32 = 1 << 12;
 
 /// Marks an instruction that was folded into another and must not be selected by itself.
 const FOLDED: VReg = VReg(u32::MAX - 1);
@@ -91,8 +94,17 @@ fn may_trap(func: &Function, inst: &Inst) -> bool {
 }
 
 impl Scratch {
+    /// Bytes of its data.
+    pub(crate) fn bytes(&self) -> usize {
+        size_of_val(&*self.uses)
+            + size_of_val(&*self.order)
+            + size_of_val(&*self.vreg_of)
+            + size_of_val(&*self.pending_head)
+            + size_of_val(&*self.pending)
+    }
+
     /// Counts uses and numbers barriers.
-    fn count(&mut self, func: &Function, work: &mut Work) {
+    fn count(&mut self, func: &Function, work: &mut Work) -> Result<(), Stopped> {
         const NONE: u32 = u32::MAX;
         scratch::fill(&mut self.uses, func.insts.len(), 0);
         scratch::fill(&mut self.order, func.insts.len(), 0);
@@ -106,6 +118,7 @@ impl Scratch {
         let mut barriers = 0;
         for block in func.blocks.iter().rev() {
             work.charge(Pass::Lower, (block.end - block.first) as usize);
+            work.check(Pass::Lower)?;
             for index in (block.first + block.params..block.end).rev() {
                 let inst = &func.insts[index as usize];
                 self.order[index as usize] = barriers;
@@ -124,6 +137,7 @@ impl Scratch {
                 }
             }
         }
+        Ok(())
     }
 
     /// One more use of `value`. `at` is the position that the walk has reached: what lies behind it
@@ -231,7 +245,7 @@ pub struct Lower<'a> {
 /// Selects machine code for `func` into `code`.
 ///
 /// # Errors
-/// When the function breaks an invariant of the IR.
+/// When the function breaks an invariant of the IR, or the meter says so.
 pub fn lower<M: Machine>(
     func: &Function,
     env: &ModuleEnv,
@@ -239,12 +253,13 @@ pub fn lower<M: Machine>(
     scratch: &mut Scratch,
     work: &mut Work,
 ) -> Result<Facts, Error> {
-    scratch.count(func, work);
+    scratch.count(func, work)?;
     if env.raw_nans {
         scratch.nans.clear();
     } else {
         scratch.nans.run(func, work);
     }
+    work.check(Pass::Optimize)?;
     scratch::fill(&mut scratch.vreg_of, func.insts.len(), VReg::NONE);
     scratch.tile.clear();
     code.clear();
@@ -280,7 +295,7 @@ pub fn lower<M: Machine>(
     };
     for number in (0..func.blocks.len()).rev() {
         work.charge(Pass::Lower, 1);
-        cx.block::<M>(Block(number as u32), work);
+        cx.block::<M>(Block(number as u32), work)?;
     }
     let facts = cx.facts;
     if let Some(what) = cx.bug {
@@ -295,7 +310,7 @@ pub fn lower<M: Machine>(
 }
 
 impl Lower<'_> {
-    fn block<M: Machine>(&mut self, number: Block, work: &mut Work) {
+    fn block<M: Machine>(&mut self, number: Block, work: &mut Work) -> Result<(), Stopped> {
         let func = self.func;
         let block = func.blocks[number.index()];
         let first = self.code.insts.len() as u32;
@@ -308,6 +323,9 @@ impl Lower<'_> {
             None => 0,
         };
         for index in (block.first + block.params..block.end).rev() {
+            if index % CHECK_EVERY == 0 {
+                work.check(Pass::Lower)?;
+            }
             let inst = &func.insts[index as usize];
             let asked = self.scratch.vreg_of[index as usize];
             if asked == FOLDED || inst.op == Op::CallResult {
@@ -355,6 +373,7 @@ impl Lower<'_> {
             loop_id: block.loop_id,
             cold: block.cold,
         };
+        work.check(Pass::Lower)
     }
 
     fn end_tile(&mut self) {

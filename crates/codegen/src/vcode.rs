@@ -349,6 +349,18 @@ pub struct VCode {
 }
 
 impl VCode {
+    /// Bytes of its data.
+    pub fn bytes(&self) -> usize {
+        size_of_val(&*self.insts)
+            + size_of_val(&*self.operands)
+            + size_of_val(&*self.vregs)
+            + size_of_val(&*self.blocks)
+            + size_of_val(&*self.edges)
+            + size_of_val(&*self.params)
+            + size_of_val(&*self.args)
+            + size_of_val(&*self.loops)
+    }
+
     /// Empties it, keeping its allocations.
     pub fn clear(&mut self) {
         self.insts.clear();

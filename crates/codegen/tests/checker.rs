@@ -25,7 +25,7 @@ fn refusals(damage: impl Fn(&VCode, &mut Allocation, usize) -> bool, count: u64)
     let (mut refused, mut tried) = (0, 0);
     for seed in 0..count {
         let code = random(seed, SHAPE);
-        let sound = allocator.run(&code, &env(), &mut Work::new()).clone();
+        let sound = allocator.run(&code, &env(), &mut Work::new()).unwrap().clone();
         assert_eq!(checker::check(&code, &sound, &env()), Ok(()));
         for _ in 0..10 {
             let mut broken = sound.clone();

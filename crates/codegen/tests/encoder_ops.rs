@@ -95,7 +95,7 @@ fn every_operation() {
         for (env, features) in &envs {
             let env = ModuleEnv { metered, ..env.clone() };
             let (compiled, listing) = codegen
-                .inspect(&func, &env, &mut Work::new())
+                .inspect(&func, &env, &mut Work::new(), true)
                 .unwrap_or_else(|error| panic!("{error} in\n{text}"));
             if let Err(error) = code::check(&compiled, *features, metered) {
                 panic!("{error}\n{text}\n{}\n{}", listing.allocated, listing.machine);
@@ -124,7 +124,7 @@ fn reuse_changes_nothing() {
         let fresh = Codegen::new().compile(&func, &env, &mut Work::new(), false);
         let again = used.compile(&func, &env, &mut Work::new(), false);
         assert_eq!(fresh, again, "{text}");
-        let (inspected, _) = used.inspect(&func, &env, &mut Work::new()).expect("compiles");
+        let (inspected, _) = used.inspect(&func, &env, &mut Work::new(), true).expect("compiles");
         assert_eq!(fresh, Ok(inspected), "{text}");
     }
 }

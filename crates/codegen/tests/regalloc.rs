@@ -10,7 +10,7 @@ fn check(seed: u64, shape: Shape, allocator: &mut Allocator) {
     let code = random(seed, shape);
     let env = env();
     let mut work = Work::new();
-    let out = allocator.run(&code, &env, &mut work);
+    let out = allocator.run(&code, &env, &mut work).unwrap();
     if let Err(error) = checker::check(&code, out, &env) {
         panic!("seed {seed}: {error}");
     }

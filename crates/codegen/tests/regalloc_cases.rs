@@ -11,7 +11,7 @@ use runwell_ir::work::{Pass, Work};
 fn allocate(code: &VCode) -> (Allocation, Work) {
     let mut allocator = Allocator::new();
     let mut work = Work::new();
-    let out = allocator.run(code, &env(), &mut work).clone();
+    let out = allocator.run(code, &env(), &mut work).unwrap().clone();
     if let Err(error) = checker::check(code, &out, &env()) {
         panic!("{error}");
     }
@@ -19,7 +19,7 @@ fn allocate(code: &VCode) -> (Allocation, Work) {
         run(code, &out, &env(), seed, 3000);
     }
     // A used allocator decides the same.
-    assert_eq!(allocator.run(code, &env(), &mut Work::new()), &out);
+    assert_eq!(allocator.run(code, &env(), &mut Work::new()).unwrap(), &out);
     (out, work)
 }
 
@@ -387,7 +387,7 @@ fn work_is_linear() {
             let code = family(n);
             let mut work = Work::new();
             let mut allocator = Allocator::new();
-            let out = allocator.run(&code, &env(), &mut work);
+            let out = allocator.run(&code, &env(), &mut work).unwrap();
             let size = code.insts.len() + code.operands.len() + code.args.len() + code.edges.len();
             let moves = out.moves.len() + out.edge_moves.len();
             let spent = work.spent(Pass::Liveness) + work.spent(Pass::Allocate);

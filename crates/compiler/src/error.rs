@@ -45,6 +45,8 @@ pub enum Error {
     },
     /// The module is a component.
     Component,
+    /// Somebody has cancelled the compilation.
+    Cancelled,
     /// The compiler is at fault: one of its own checkers refused what it made.
     Bug {
         /// What the checker said.
@@ -55,12 +57,16 @@ pub enum Error {
 }
 
 impl Error {
-    pub(crate) fn codegen(error: runwell_codegen::Error, func: u32) -> Error {
+    /// The error of code generation for function `func`, whose body is at `offset`.
+    pub(crate) fn codegen(error: runwell_codegen::Error, func: u32, offset: u32) -> Error {
         match error {
             runwell_codegen::Error::Limit(what) => {
                 Error::Unrepresentable { what, func: Some(func) }
             }
             runwell_codegen::Error::Bug(message) => Error::Bug { message, func: Some(func) },
+            runwell_codegen::Error::Stopped(why) => {
+                crate::pipeline::stopped(why, Some(func), offset)
+            }
         }
     }
 
@@ -70,7 +76,10 @@ impl Error {
             Error::Invalid { offset, .. }
             | Error::Unsupported { offset, .. }
             | Error::Limit { offset, .. } => Some(offset),
-            Error::Bug { .. } | Error::Unrepresentable { .. } | Error::Component => None,
+            Error::Bug { .. }
+            | Error::Unrepresentable { .. }
+            | Error::Component
+            | Error::Cancelled => None,
         }
     }
 
@@ -82,7 +91,7 @@ impl Error {
             | Error::Limit { func, .. }
             | Error::Unrepresentable { func, .. }
             | Error::Bug { func, .. } => func,
-            Error::Component => None,
+            Error::Component | Error::Cancelled => None,
         }
     }
 }
@@ -101,6 +110,7 @@ impl fmt::Display for Error {
             Error::Component => {
                 f.write_str("this is a component; only core modules can be run")?;
             }
+            Error::Cancelled => f.write_str("compilation was cancelled")?,
             Error::Bug { message, .. } => write!(f, "internal error: {message}")?,
         }
         if let Some(func) = self.func() {
@@ -129,6 +139,7 @@ impl From<runwell_wasm::Error> for Error {
                 Error::Limit { name: what, limit, offset: offset as usize, func }
             }
             ErrorKind::Component => Error::Component,
+            ErrorKind::Cancelled => Error::Cancelled,
         }
     }
 }

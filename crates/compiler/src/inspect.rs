@@ -2,7 +2,7 @@
 
 use crate::error::Error;
 use crate::options::Options;
-use crate::pipeline::{leaves, module_env};
+use crate::pipeline::module_env;
 use core::fmt;
 use runwell_codegen::Codegen;
 use runwell_codegen::env::ModuleEnv;
@@ -167,16 +167,15 @@ impl<E: Into<Error>> From<E> for InspectError {
     }
 }
 
-/// Compiles one function of a module as [`crate::compile`] does, with every checker on, and
-/// describes each stage.
+/// Compiles one function of a module as [`crate::compile`] does, checkers included when the options
+/// ask for them, and describes each stage.
 ///
 /// # Errors
 /// When no function, several functions or one without a body are meant, and as for
 /// [`crate::compile`], but other functions may be faulty.
 ///
 /// # Complexity
-/// Linear in `bytes`: all functions are translated, since what one of them does may matter to the
-/// code of all.
+/// Linear in `bytes`, and in the text it makes.
 pub fn inspect(
     bytes: &[u8],
     which: Which<'_>,
@@ -197,6 +196,7 @@ pub struct Inspector<'a> {
     env: ModuleEnv,
     translator: Translator,
     codegen: Codegen,
+    verify: bool,
 }
 
 impl<'a> Inspector<'a> {
@@ -206,28 +206,25 @@ impl<'a> Inspector<'a> {
     /// As for [`crate::compile`], but functions may be faulty.
     ///
     /// # Complexity
-    /// Linear in `bytes`: all functions are translated, since what one of them does may matter to the
-    /// code of all.
+    /// Linear in `bytes`.
     pub fn new(bytes: &'a [u8], options: &Options) -> Result<Inspector<'a>, Error> {
         let parsed = Parsed::parse(bytes, &Limits::default())?;
         let info = &parsed.info;
         let names = info.names.decode(bytes);
-        let mut env = module_env(info, options);
+        let leaves = info.tail_calls_leave(bytes, &mut Work::new());
+        let env = module_env(info, options, leaves);
         let mut translator = Translator::with_passes(options.passes);
         translator.set_schedule(options.schedule);
-        for other in 0..info.bodies.len() {
-            // Whether the others can be compiled is not the question here.
-            if let Ok(ir) = translator.translate(info, &parsed.validation, bytes, other) {
-                env.tail_calls_leave |= leaves(ir, env.imported_funcs);
-            }
-        }
+        // As it is compiled, fallbacks included.
+        translator.set_budget(options.budget.passes, None);
         let exports = info.exports.iter().enumerate();
         let funcs = exports.filter(|(_, export)| export.kind == ExternKind::Func);
         let mut exported: Vec<(u32, usize)> = funcs.map(|(at, e)| (e.index, at)).collect();
         exported.sort_unstable();
         exported.dedup_by_key(|&mut (func, _)| func);
         let codegen = Codegen::new();
-        Ok(Inspector { bytes, parsed, names, exported, env, translator, codegen })
+        let verify = options.verify;
+        Ok(Inspector { bytes, parsed, names, exported, env, translator, codegen, verify })
     }
 
     /// What is known of the module.
@@ -254,15 +251,16 @@ impl<'a> Inspector<'a> {
         let func = self.find(Which::Index(func)).map_err(InspectError::Which)?;
         let (bytes, info) = (self.bytes, &self.parsed.info);
         let own = (func - info.imported_funcs()) as usize;
-        let before = *self.translator.work();
-        let ir = self.translator.translate(info, &self.parsed.validation, bytes, own)?;
-        runwell_ir::verify::verify(ir)
-            .map_err(|message| Error::Bug { message: message.to_string(), func: Some(func) })?;
-        let mut work = Work::new();
+        self.translator.translate(info, &self.parsed.validation, bytes, own)?;
+        let (ir, work) = self.translator.parts();
+        if self.verify {
+            runwell_ir::verify::verify(ir)
+                .map_err(|message| Error::Bug { message: message.to_string(), func: Some(func) })?;
+        }
         let (compiled, listing) = self
             .codegen
-            .inspect(ir, &self.env, &mut work)
-            .map_err(|error| Error::codegen(error, func))?;
+            .inspect(ir, &self.env, work, self.verify)
+            .map_err(|error| Error::codegen(error, func, info.bodies[own].start))?;
         // Folding, value numbering and forwarding happen while it is made, there is no earlier form.
         let text = runwell_ir::print::function(ir);
         let offsets = last_named(&text, |line| hex(line.rsplit_once(" @0x")?.1));
@@ -288,7 +286,6 @@ impl<'a> Inspector<'a> {
             let at = self.exported.binary_search_by_key(&func, |&(func, _)| func).ok()?;
             Some(&*info.exports[self.exported[at].1].name)
         });
-        work.add(&self.translator.work().since(&before));
         Ok(Inspection {
             func,
             name: name.map(str::to_string),

@@ -6,6 +6,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod budget;
 pub mod error;
 pub mod image;
 pub mod inspect;
@@ -15,16 +16,18 @@ pub mod report;
 pub mod schedule;
 pub mod serialize;
 
+pub use budget::Budget;
 pub use error::Error;
 pub use image::{FuncRange, Image};
 pub use inspect::{
     Costs, InspectError, Inspection, Inspector, Section, Which, WhichError, inspect,
 };
 pub use options::Options;
-pub use pipeline::{CompiledModule, Progress, compile, compile_watched, validate};
-pub use report::{PassReport, Report};
+pub use pipeline::{CompiledModule, Progress, Watch, compile, compile_watched, validate};
+pub use report::{PassReport, Report, Resource, Use};
 pub use runwell_abi::Target;
 pub use runwell_codegen::x64::disasm::{Line, linked as disassemble};
+pub use runwell_ir::work::{CancelToken, Fallback, Pass, Steps};
 pub use runwell_opt::Passes;
 pub use runwell_wasm::ModuleInfo;
 pub use serialize::{ImageError, Key};

@@ -1,5 +1,6 @@
 //! What can be chosen about a compilation.
 
+use crate::budget::Budget;
 use runwell_abi::{Schedule, Target};
 use runwell_opt::Passes;
 
@@ -20,6 +21,8 @@ pub struct Options {
     /// Leave NaNs as the processor makes them. Only for measuring what it costs not to: what guests
     /// compute then depends on the processor and on the compiler.
     pub raw_nans: bool,
+    /// What compiling may cost.
+    pub budget: Budget,
     /// How many threads compile; 0 means as many as the machine has.
     pub jobs: usize,
     /// Measure the time of each pass (costs a few clock reads per function).
@@ -36,6 +39,7 @@ impl Options {
             schedule: None,
             passes: Passes::ALL,
             raw_nans: false,
+            budget: Budget::DEFAULT,
             jobs: 0,
             timing: false,
         }

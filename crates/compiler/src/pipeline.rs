@@ -1,13 +1,14 @@
 //! From the bytes of a module to its image, on one screen.
 
+use crate::budget::{self, Figures, Ledger};
 use crate::error::Error;
 use crate::image::{FUNC_ALIGN, FuncRange, Image, MAX_TEXT_BYTES};
 use crate::options::Options;
-use crate::report::Report;
+use crate::report::{Report, Resource, Use};
 use crate::schedule;
 use runwell_codegen::env::{MemoryPlan, ModuleEnv, TablePlan};
 use runwell_codegen::{Codegen, CompiledFunction};
-use runwell_ir::work::{Pass, Work};
+use runwell_ir::work::{CancelToken, Pass, Shares, Steps, Stopped, Work};
 use runwell_ir::{Function, Op};
 use runwell_wasm::{Limits, ModuleInfo, Parsed, Translator};
 use std::ops::Range;
@@ -32,63 +33,132 @@ pub struct CompiledModule {
 /// faulty functions the one with the lowest index is reported, on any number of threads.
 ///
 /// # Complexity
-/// Linear in `bytes`.
+/// Linear in `bytes`, with the ceilings of [`crate::budget`].
 pub fn compile(bytes: &[u8], options: &Options) -> Result<CompiledModule, Error> {
-    compile_watched(bytes, options, &Progress::default())
+    compile_watched(bytes, options, Watch::default())
 }
 
-/// As [`compile`], and says how far it has come while it runs.
+/// Who looks on while a module is compiled.
+#[derive(Copy, Clone, Default, Debug)]
+pub struct Watch<'a> {
+    /// Is told how far it has come.
+    pub progress: Option<&'a Progress>,
+    /// Says when to stop.
+    pub cancel: Option<&'a CancelToken>,
+}
+
+/// As [`compile`], says how far it has come while it runs, and stops when it is told to.
 ///
 /// # Errors
-/// As for [`compile`].
+/// As for [`compile`], and [`Error::Cancelled`]: soon after the token was used, when the module was
+/// not done before. Nothing is left of it then.
 ///
 /// # Complexity
-/// Linear in `bytes`.
+/// As [`compile`].
 pub fn compile_watched(
     bytes: &[u8],
     options: &Options,
-    progress: &Progress,
+    watch: Watch<'_>,
 ) -> Result<CompiledModule, Error> {
+    let cancelled = || watch.cancel.is_some_and(CancelToken::is_cancelled);
+    // What else went wrong then depends on how far threads have come.
+    let outcome = compile_all(bytes, options, watch);
+    outcome.map_err(|error| if cancelled() { Error::Cancelled } else { error })
+}
+
+fn compile_all(bytes: &[u8], options: &Options, watch: Watch<'_>) -> Result<CompiledModule, Error> {
     let start = Instant::now();
-    let parsed = Parsed::parse(bytes, &Limits::default())?;
-    let mut env = module_env(&parsed.info, options);
-    let mut done = run(bytes, &parsed, &env, options, progress);
-    if let Err(Stop::Leaves) = done {
-        env.tail_calls_leave = true;
-        done = run(bytes, &parsed, &env, options, progress);
-    }
-    let (parts, workers) = done.map_err(Stop::into_error)?;
+    let mut work = Work::watching(watch.cancel.cloned());
+    let parsed = parse(bytes, options, &mut work)?;
+    let parsing = start.elapsed();
+    let leaves = parsed.info.tail_calls_leave(bytes, &mut work);
+    let env = module_env(&parsed.info, options, leaves);
+    let job = Job { bytes, parsed: &parsed, env: &env, options, watch };
+    let (parts, workers) = job.run(work.steps())?;
     let mut report = Report { module_bytes: bytes.len() as u64, ..Report::default() };
+    report.work = *work.steps();
     workers.iter().for_each(|worker| report.add(&worker.report));
     // Linking needs memory of its own; what the passes held goes first.
     drop(workers);
+    // The last look at the token.
+    work.check(Pass::Link).map_err(|why| stopped(why, None, 0))?;
     let linking = Instant::now();
     let image = link(parts, &parsed.info, &mut report.work)?;
+    report.times[Pass::Parse as usize] = parsing;
     report.times[Pass::Link as usize] = linking.elapsed();
     report.code_bytes = image.text.len() as u64;
     report.elapsed = start.elapsed();
     Ok(CompiledModule { info: parsed.info, image, report })
 }
 
-/// Compiles all functions.
-fn run(
-    bytes: &[u8],
-    parsed: &Parsed,
-    env: &ModuleEnv,
-    options: &Options,
-    progress: &Progress,
-) -> Result<(Vec<Part>, Vec<Worker>), Stop> {
-    let bodies = &parsed.info.bodies;
-    let size = |bodies: &[Range<u32>]| bodies.iter().map(|body| body.len() as u64).sum();
-    progress.total.fetch_add(size(bodies), Ordering::Relaxed);
-    let batches = schedule::batches(bodies.iter().map(|body| body.len()));
-    let worker = || Worker::new(options);
-    schedule::run(batches.len(), options.jobs, worker, |worker, batch| {
-        let (first, end) = batches[batch];
-        let part = worker.batch(bytes, parsed, env, options, (first, end));
-        progress.done.fetch_add(size(&bodies[first..end]), Ordering::Relaxed);
-        part
-    })
+/// Everything but the bodies.
+fn parse(bytes: &[u8], options: &Options, work: &mut Work) -> Result<Parsed, Error> {
+    let ceiling = options.budget.module_parse.of(bytes.len() as u64);
+    let mut shares = Shares::NONE;
+    shares.base[Pass::Parse as usize] = u32::try_from(ceiling).unwrap_or(u32::MAX);
+    work.limit(&shares, 1);
+    let parsed = Parsed::parse_metered(bytes, &Limits::default(), work)?;
+    work.check(Pass::Parse).map_err(|why| stopped(why, None, 0))?;
+    work.limit(&Shares::UNLIMITED, 1);
+    Ok(parsed)
+}
+
+/// The error for what a meter has stopped, at `offset`.
+pub(crate) fn stopped(why: Stopped, func: Option<u32>, offset: u32) -> Error {
+    match why {
+        Stopped::Cancelled => Error::Cancelled,
+        Stopped::Spent { limit, .. } => {
+            Error::Limit { name: runwell_wasm::WORK, limit, offset: offset as usize, func }
+        }
+    }
+}
+
+/// What all threads read.
+#[derive(Copy, Clone)]
+struct Job<'a> {
+    bytes: &'a [u8],
+    parsed: &'a Parsed,
+    env: &'a ModuleEnv,
+    options: &'a Options,
+    watch: Watch<'a>,
+}
+
+impl Job<'_> {
+    /// Compiles all functions. `before` is what has been spent on the module.
+    fn run(&self, before: &Steps) -> Result<(Vec<Part>, Vec<Worker>), Error> {
+        let Job { bytes, parsed, options, watch, .. } = *self;
+        let bodies = &parsed.info.bodies;
+        let size = |bodies: &[Range<u32>]| bodies.iter().map(|body| body.len() as u64).sum();
+        let tell = |of: fn(&Progress) -> &AtomicU64, bodies| {
+            if let Some(progress) = watch.progress {
+                of(progress).fetch_add(size(bodies), Ordering::Relaxed);
+            }
+        };
+        tell(|progress| &progress.total, bodies);
+        let batches = schedule::batches(bodies.iter().map(|body| body.len()));
+        let worker = || Worker::new(options, watch.cancel);
+        let ledger = Ledger::new(&options.budget, bytes.len() as u64, before);
+        let done = schedule::run(batches.len(), options.jobs, worker, |worker, batch| {
+            if ledger.is_over() {
+                return Err(Stop::Over);
+            }
+            let (first, end) = batches[batch];
+            let (part, figures) = worker.batch(self, (first, end))?;
+            tell(|progress| &progress.done, &bodies[first..end]);
+            ledger.add(batch, figures);
+            Ok(part)
+        });
+        // What went over a ceiling lies before any fault: the ledger has no gaps.
+        match (ledger.over(), done) {
+            (Some(over), _) => Err(Error::Limit {
+                name: over.name,
+                limit: over.limit,
+                offset: parsed.info.bodies[over.own].start as usize,
+                func: Some(parsed.info.imported_funcs() + over.own as u32),
+            }),
+            (None, done) => done.map_err(Stop::into_error),
+        }
+    }
 }
 
 /// How far compiling has come, for whoever watches it from another thread. Several compilations may
@@ -105,8 +175,7 @@ impl Progress {
         self.done.load(Ordering::Relaxed)
     }
 
-    /// Bytes of function bodies there are to compile, as far as is known. Grows when a module has to
-    /// be compiled a second time, because one of its functions leaves the instance by a tail call.
+    /// Bytes of function bodies there are to compile, as far as is known.
     pub fn total(&self) -> u64 {
         self.total.load(Ordering::Relaxed)
     }
@@ -116,18 +185,16 @@ impl Progress {
 enum Stop {
     /// A function is at fault.
     Error(Error),
-    /// A function leaves the instance by a tail call, which all calls of the module have to know:
-    /// they must restore the registers that name the instance. Few modules do this and none says so
-    /// in front, so functions are compiled as if none did, and at most once more.
-    Leaves,
+    /// The functions together exceed a ceiling.
+    Over,
 }
 
 impl Stop {
     fn into_error(self) -> Error {
         match self {
             Stop::Error(error) => error,
-            Stop::Leaves => Error::Bug {
-                message: "tail calls were announced and yet surprising".to_string(),
+            Stop::Over => Error::Bug {
+                message: "a ceiling is exceeded that is not".to_string(),
                 func: None,
             },
         }
@@ -141,7 +208,7 @@ impl<E: Into<Error>> From<E> for Stop {
 }
 
 /// True if a function has a tail call that may end in another instance.
-pub(crate) fn leaves(func: &Function, imported_funcs: u32) -> bool {
+fn leaves(func: &Function, imported_funcs: u32) -> bool {
     func.blocks.iter().any(|block| {
         let inst = &func.insts[block.end as usize - 1];
         match inst.op {
@@ -158,9 +225,14 @@ pub(crate) fn leaves(func: &Function, imported_funcs: u32) -> bool {
 /// # Errors
 /// As for [`compile`].
 pub fn validate(bytes: &[u8], options: &Options) -> Result<(), Error> {
-    let parsed = Parsed::parse(bytes, &Limits::default())?;
+    let parsed = parse(bytes, options, &mut Work::new())?;
     let batches = schedule::batches(parsed.info.bodies.iter().map(|body| body.len()));
-    schedule::run(batches.len(), options.jobs, Translator::new, |translator, batch| {
+    let translator = || {
+        let mut translator = Translator::new();
+        translator.set_budget(options.budget.passes, None);
+        translator
+    };
+    schedule::run(batches.len(), options.jobs, translator, |translator, batch| {
         let (first, end) = batches[batch];
         (first..end).try_for_each(|own| {
             Ok(translator.validate(&parsed.info, &parsed.validation, bytes, own)?)
@@ -171,7 +243,11 @@ pub fn validate(bytes: &[u8], options: &Options) -> Result<(), Error> {
 }
 
 /// What code generation needs to know of a module.
-pub(crate) fn module_env(info: &ModuleInfo, options: &Options) -> ModuleEnv {
+pub(crate) fn module_env(
+    info: &ModuleInfo,
+    options: &Options,
+    tail_calls_leave: bool,
+) -> ModuleEnv {
     ModuleEnv {
         target: options.target,
         layout: info.layout,
@@ -193,7 +269,7 @@ pub(crate) fn module_env(info: &ModuleInfo, options: &Options) -> ModuleEnv {
         escaped: info.escaped.clone(),
         metered: options.schedule.is_some(),
         raw_nans: options.raw_nans,
-        tail_calls_leave: false,
+        tail_calls_leave,
     }
 }
 
@@ -213,66 +289,76 @@ struct Part {
 }
 
 impl Worker {
-    fn new(options: &Options) -> Worker {
-        let translator = Translator::with_passes(options.passes);
-        let mut worker = Worker { translator, ..Worker::default() };
-        worker.translator.set_schedule(options.schedule);
-        worker
+    fn new(options: &Options, cancel: Option<&CancelToken>) -> Worker {
+        let mut translator = Translator::with_passes(options.passes);
+        translator.set_schedule(options.schedule);
+        translator.set_budget(options.budget.passes, cancel.cloned());
+        Worker { translator, ..Worker::default() }
     }
 
     fn batch(
         &mut self,
-        bytes: &[u8],
-        parsed: &Parsed,
-        env: &ModuleEnv,
-        options: &Options,
+        job: &Job<'_>,
         (first, end): (usize, usize),
-    ) -> Result<Part, Stop> {
+    ) -> Result<(Part, Vec<Figures>), Stop> {
         let mut part = Part::default();
+        let mut figures = Vec::with_capacity(end - first);
         for own in first..end {
-            self.function(bytes, parsed, env, options, own, &mut part)?;
+            figures.push(self.function(job, own, &mut part)?);
         }
-        Ok(part)
+        Ok((part, figures))
     }
 
-    fn function(
-        &mut self,
-        bytes: &[u8],
-        parsed: &Parsed,
-        env: &ModuleEnv,
-        options: &Options,
-        own: usize,
-        part: &mut Part,
-    ) -> Result<(), Stop> {
+    fn function(&mut self, job: &Job<'_>, own: usize, part: &mut Part) -> Result<Figures, Error> {
+        let Job { bytes, parsed, env, options, .. } = *job;
         let index = parsed.info.imported_funcs() + own as u32;
+        let at = parsed.info.bodies[own].start;
         let clock = options.timing.then(Instant::now);
-        let before = *self.translator.work();
-        let func = self.translator.translate(&parsed.info, &parsed.validation, bytes, own)?;
+        self.translator.translate(&parsed.info, &parsed.validation, bytes, own)?;
+        let size = parsed.info.bodies[own].len() as u64;
+        let front = self.translator.bytes() as u64;
+        let (func, work) = self.translator.parts();
         #[cfg(test)]
         let func = &tests::damaged(func);
+        debug_assert!(env.tail_calls_leave || !leaves(func, env.imported_funcs));
         if options.verify {
             runwell_ir::verify::verify(func).map_err(|message| Error::Bug {
                 message: message.to_string(),
                 func: Some(index),
             })?;
         }
-        if !env.tail_calls_leave && leaves(func, env.imported_funcs) {
-            return Err(Stop::Leaves);
-        }
         self.report.peak(Pass::Translate, func.bytes());
         if let Some(clock) = clock {
             self.report.times[Pass::Translate as usize] += clock.elapsed();
         }
-        let mut work = Work::new();
+        let over =
+            |name, limit| Error::Limit { name, limit, offset: at as usize, func: Some(index) };
+        let memory_limit = options.budget.memory.of(size);
+        if front > memory_limit {
+            return Err(over(budget::name::MEMORY, memory_limit));
+        }
         let compiled = self
             .codegen
-            .compile(func, env, &mut work, options.verify)
-            .map_err(|error| Error::codegen(error, index))?;
-        self.report.work.add(&work);
-        self.report.work.add(&self.translator.work().since(&before));
-        self.report.functions += 1;
+            .compile(func, env, work, options.verify)
+            .map_err(|error| Error::codegen(error, index, at))?;
+        let memory = front + self.codegen.bytes() as u64 + compiled.bytes() as u64;
+        if memory > memory_limit {
+            return Err(over(budget::name::MEMORY, memory_limit));
+        }
+        let (code, code_limit) = (compiled.code.len() as u64, options.budget.code.of(size));
+        if code > code_limit {
+            return Err(over(budget::name::CODE, code_limit));
+        }
+        let image = compiled.bytes() as u64;
+        // It is copied twice, and its calls are patched.
+        work.charge(Pass::Link, image as usize / (STEP_BYTES / 2) + compiled.relocs.len() + 2);
+        self.report.function(index, work, &options.budget.passes, size);
+        self.report.used(Resource::Memory, Use { func: index, used: memory, limit: memory_limit });
+        self.report.used(Resource::Code, Use { func: index, used: code, limit: code_limit });
         self.report.checked += u32::from(options.verify);
-        Ok(part.append(compiled)?)
+        let figures = Figures { work: work.total(), code, image };
+        part.append(compiled)?;
+        Ok(figures)
     }
 }
 
@@ -310,6 +396,9 @@ impl Part {
     }
 }
 
+/// Bytes that copying counts as one step.
+const STEP_BYTES: usize = 16;
+
 /// Fills gaps between functions: `int3`.
 const PADDING: u8 = 0xcc;
 
@@ -326,7 +415,11 @@ fn check_text(bytes: u64) -> Result<(), Error> {
 }
 
 /// Puts parts one behind the other and patches calls between functions.
-fn link(parts: Vec<Part>, info: &ModuleInfo, work: &mut Work) -> Result<Image, Error> {
+///
+/// # Complexity
+/// Linear: everything is copied once, and each call to a function of the module patched once. Each
+/// function has been charged for that, at a step per [`STEP_BYTES`], where functions are added up.
+fn link(parts: Vec<Part>, info: &ModuleInfo, work: &mut Steps) -> Result<Image, Error> {
     let sum = |of: fn(&Part) -> usize| parts.iter().map(of).sum::<usize>();
     let text_bytes = sum(|part| part.image.text.len().next_multiple_of(FUNC_ALIGN));
     check_text(text_bytes as u64)?;
@@ -338,7 +431,7 @@ fn link(parts: Vec<Part>, info: &ModuleInfo, work: &mut Work) -> Result<Image, E
         rests: Vec::with_capacity(sum(|part| part.image.rests.len())),
     };
     let mut relocs = Vec::with_capacity(sum(|part| part.relocs.len()));
-    work.charge(Pass::Link, text_bytes / FUNC_ALIGN + relocs.capacity() + info.bodies.len());
+    work.charge(Pass::Link, parts.len());
     for part in parts {
         let base = image.text.len().next_multiple_of(FUNC_ALIGN);
         image.text.resize(base, PADDING);
@@ -413,10 +506,11 @@ mod tests {
     #[test]
     fn progress_ends_at_the_total() {
         let progress = Progress::default();
-        compile_watched(MODULE, &options(false, 1), &progress).unwrap();
+        let watch = Watch { progress: Some(&progress), cancel: None };
+        compile_watched(MODULE, &options(false, 1), watch).unwrap();
         let total = progress.total();
         assert!(total > 0 && progress.done() == total, "{progress:?}");
-        compile_watched(MODULE, &options(false, 2), &progress).unwrap();
+        compile_watched(MODULE, &options(false, 2), watch).unwrap();
         assert!(progress.total() == 2 * total && progress.done() == 2 * total, "{progress:?}");
     }
 

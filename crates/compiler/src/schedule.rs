@@ -33,6 +33,10 @@ pub fn batches(sizes: impl Iterator<Item = usize>) -> Vec<(usize, usize)> {
     batches
 }
 
+/// Bytes of stack of each thread. The compiler does not recurse over its input, so this is enough for
+/// any: tests compile every family of hostile modules with it.
+pub const STACK_BYTES: usize = 256 << 10;
+
 /// A batch's number and what came of it.
 type Outcome<R, E> = (usize, Result<R, E>);
 
@@ -82,12 +86,18 @@ pub fn run<C: Send, R: Send, E: Send>(
     } else {
         let results = Mutex::new(Vec::with_capacity(jobs));
         std::thread::scope(|scope| {
-            for _ in 0..jobs {
-                scope.spawn(|| {
-                    let outcome = worker();
-                    results.lock().expect("no worker panics while it holds the lock").push(outcome);
-                });
+            let run = || {
+                let outcome = worker();
+                results.lock().expect("no worker panics while it holds the lock").push(outcome);
+            };
+            // This thread is one of them, so that there is one when the system gives no more.
+            for _ in 1..jobs {
+                let thread = std::thread::Builder::new().stack_size(STACK_BYTES);
+                if thread.spawn_scoped(scope, run).is_err() {
+                    break;
+                }
             }
+            run();
         });
         results.into_inner().expect("all workers have ended").into_iter().for_each(&mut collect);
     }

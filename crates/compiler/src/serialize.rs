@@ -40,6 +40,7 @@ use crate::report::Report;
 use core::fmt;
 use runwell_abi::TrapCode;
 use runwell_abi::fuel::OperatorClass;
+use runwell_ir::work::Shares;
 use runwell_opt::Passes;
 use runwell_wasm::{Limits, ModuleInfo, Parsed};
 use std::time::Instant;
@@ -374,6 +375,7 @@ fn options_hash(options: &Options) -> [u8; 16] {
         schedule,
         passes,
         raw_nans,
+        budget,
         jobs: _,
         timing: _,
     } = options;
@@ -381,6 +383,11 @@ fn options_hash(options: &Options) -> [u8; 16] {
     let mut hasher = blake3::Hasher::new();
     hasher.update(&[u8::from(*guarded_memories), u8::from(schedule.is_some())]);
     hasher.update(&[simplify, number, forward, params, *raw_nans].map(u8::from));
+    // What fallbacks depend on. Other ceilings decide whether there is an image, not which.
+    let Shares { per_unit, base, cheaper_at } = &budget.passes;
+    for number in per_unit.iter().chain(base).chain([cheaper_at]) {
+        hasher.update(&number.to_le_bytes());
+    }
     if let Some(schedule) = schedule {
         for &class in OperatorClass::ALL {
             hasher.update(&schedule.cost(class).to_le_bytes());

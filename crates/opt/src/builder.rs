@@ -32,6 +32,8 @@ pub struct Builder {
     epochs: Epochs,
     next_epoch: u32,
     aliases: bool,
+    /// The rewrites of other functions, when this one makes none any more.
+    plain: Option<Passes>,
 }
 
 /// The most units of fuel that one instruction charges: what fits the immediate of one.
@@ -79,6 +81,21 @@ impl Builder {
         self.epochs = Epochs::default();
         self.next_epoch = 0;
         self.aliases = false;
+        if let Some(passes) = self.plain.take() {
+            self.passes = passes;
+        }
+    }
+
+    /// For the rest of the function values are made as they are asked for: the cheaper way, when the
+    /// budget runs low. False if that is so already.
+    ///
+    /// Constants are still found again, and parameters known to be redundant resolved.
+    pub fn economize(&mut self) -> bool {
+        if self.plain.is_some() {
+            return false;
+        }
+        self.plain = Some(std::mem::replace(&mut self.passes, Passes::NONE));
+        true
     }
 
     /// Makes room for this many instructions of the function that has just begun. There may be more.

@@ -16,7 +16,7 @@
 use crate::engine::{Engine, compile};
 use crate::module::Module;
 use crate::{Error, ImageError, Result};
-use runwell_compiler::{Key, Options, serialize};
+use runwell_compiler::{CancelToken, Key, Options, serialize};
 use rustix::rand::{GetRandomFlags, getrandom};
 use std::ffi::OsStr;
 use std::fmt;
@@ -245,8 +245,13 @@ impl Cache {
         self.warn(CacheWarning::Unusable { path: path.to_path_buf(), error });
     }
 
-    /// The module `wasm`, in the binary form, as kept or compiled.
-    pub(crate) fn module(&self, engine: &Engine, wasm: &[u8]) -> Result<Module> {
+    /// The module `wasm`, in the binary form, as kept or compiled, unless that is cancelled.
+    pub(crate) fn module(
+        &self,
+        engine: &Engine,
+        wasm: &[u8],
+        cancel: Option<&CancelToken>,
+    ) -> Result<Module> {
         let options = engine.compile_options();
         let key = match engine.image_key() {
             Ok(key) => Some(key),
@@ -272,7 +277,7 @@ impl Cache {
             }
         }
         self.inner.misses.fetch_add(1, Ordering::Relaxed);
-        let compiled = compile(engine, wasm)?;
+        let compiled = compile(engine, wasm, cancel)?;
         if let Some((path, key)) = &place {
             self.write(path, &serialize::serialize(wasm, &compiled.image, &options, key));
         }

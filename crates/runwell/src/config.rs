@@ -4,6 +4,7 @@ use crate::cache::Cache;
 use crate::key::Key;
 use crate::{Progress, Result};
 use runwell_abi::Schedule;
+use runwell_compiler::Budget;
 use std::fmt;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
@@ -36,6 +37,7 @@ pub struct Config {
     pub(crate) progress: Option<Arc<Progress>>,
     pub(crate) profiler: ProfilingStrategy,
     pub(crate) debug_info: bool,
+    pub(crate) budget: Budget,
 }
 
 /// What profilers of the host are told of guest code.
@@ -93,6 +95,7 @@ impl Config {
             progress: None,
             profiler: ProfilingStrategy::None,
             debug_info: false,
+            budget: Budget::DEFAULT,
         }
     }
 
@@ -240,6 +243,13 @@ impl Config {
     /// find the callers of its frames.
     pub fn debug_info(&mut self, enable: bool) -> &mut Config {
         self.debug_info = enable;
+        self
+    }
+
+    /// What compiling may cost, for tests of what happens at the ceilings.
+    #[doc(hidden)]
+    pub fn compile_ceilings(&mut self, budget: Budget) -> &mut Config {
+        self.budget = budget;
         self
     }
 

@@ -5,7 +5,7 @@ use crate::key::Key;
 use crate::registry::TypeRegistry;
 use crate::{Error, Result};
 use runwell_abi::{Features, Target};
-use runwell_compiler::Passes;
+use runwell_compiler::{CancelToken, Passes, Watch};
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
@@ -83,7 +83,7 @@ impl Engine {
     pub fn precompile_module(&self, bytes: &[u8]) -> Result<Vec<u8>> {
         let wasm = crate::module::binary(bytes, None)?;
         let options = self.compile_options();
-        let compiled = compile(self, &wasm)?;
+        let compiled = compile(self, &wasm, None)?;
         let key = self.image_key()?;
         Ok(runwell_compiler::serialize::serialize(&wasm, &compiled.image, &options, &key))
     }
@@ -139,6 +139,7 @@ impl Engine {
             target,
             verify: config.verify,
             guarded_memories: config.guarded_memories,
+            budget: config.budget,
             passes: if config.optimize { Passes::ALL } else { Passes::NONE },
             jobs: config.jobs,
             timing: config.timing,
@@ -173,12 +174,12 @@ impl EngineWeak {
 pub(crate) fn compile(
     engine: &Engine,
     wasm: &[u8],
+    cancel: Option<&CancelToken>,
 ) -> Result<runwell_compiler::CompiledModule, runwell_compiler::Error> {
     let options = engine.compile_options();
-    runwell_vm::with_guest_floats(|| match &engine.config().progress {
-        Some(progress) => runwell_compiler::compile_watched(wasm, &options, progress),
-        None => runwell_compiler::compile(wasm, &options),
-    })
+    let progress = engine.config().progress.as_deref();
+    let watch = Watch { progress, cancel };
+    runwell_vm::with_guest_floats(|| runwell_compiler::compile_watched(wasm, &options, watch))
 }
 
 /// The machine this process runs on.

@@ -77,7 +77,10 @@ pub use linker::{Linker, UnknownImportError};
 pub use memory::{Memory, MemoryAccessError};
 pub use module::{Module, ModuleExport, ModuleFunction, ResourcesRequired};
 pub use reference::{ExternRef, Rooted};
-pub use runwell_compiler::{Error as CompileError, ImageError, PassReport, Progress, Report};
+pub use runwell_compiler::{
+    CancelToken, Error as CompileError, Fallback, ImageError, Pass, PassReport, Progress, Report,
+    Resource, Steps, Use,
+};
 pub use runwell_vm::InterruptHandle;
 pub use state::{SnapshotError, StateHash};
 pub use store::Store;

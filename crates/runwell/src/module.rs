@@ -10,7 +10,7 @@ use crate::types::{
 use crate::{Error, Result};
 use anyhow::Context;
 use runwell_abi::Type;
-use runwell_compiler::{CompiledModule, ModuleInfo, Report};
+use runwell_compiler::{CancelToken, CompiledModule, ModuleInfo, Report};
 use runwell_vm::Code;
 use runwell_vm::debug::{self, Profile, Registration};
 use runwell_wasm::names::NameTable;
@@ -186,9 +186,48 @@ impl Module {
     /// A [`crate::CompileError`]: the module is invalid, uses a feature that is not implemented or exceeds
     /// a limit. Or the operating system has no memory for the code.
     pub fn from_binary(engine: &Engine, bytes: &[u8]) -> Result<Module> {
+        Module::compiled(engine, bytes, None)
+    }
+
+    /// As [`Module::new`], until another thread says to stop.
+    ///
+    /// Compiling looks at the token every few thousand steps of work, on each of its threads; it ends
+    /// within milliseconds and gives back all that it has taken. A token can stop several modules,
+    /// and those that begin later; it cannot be taken back. To give up after some time, let a timer
+    /// cancel.
+    ///
+    /// ```
+    /// use runwell::{CancelToken, CompileError, Engine, Module};
+    ///
+    /// # fn main() -> runwell::Result<()> {
+    /// let engine = Engine::default();
+    /// let token = CancelToken::new();
+    /// assert!(Module::new_cancellable(&engine, "(module)", &token).is_ok());
+    ///
+    /// let handle = token.clone();
+    /// std::thread::spawn(move || handle.cancel()).join().unwrap();
+    /// let error = Module::new_cancellable(&engine, "(module)", &token).unwrap_err();
+    /// assert_eq!(error.downcast_ref(), Some(&CompileError::Cancelled));
+    /// assert_eq!(error.to_string(), "compilation was cancelled");
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`crate::CompileError::Cancelled`], and as for [`Module::new`].
+    pub fn new_cancellable(
+        engine: &Engine,
+        bytes: impl AsRef<[u8]>,
+        cancel: &CancelToken,
+    ) -> Result<Module> {
+        let bytes = binary(bytes.as_ref(), None)?;
+        Module::compiled(engine, &bytes, Some(cancel))
+    }
+
+    fn compiled(engine: &Engine, bytes: &[u8], cancel: Option<&CancelToken>) -> Result<Module> {
         match &engine.config().cache {
-            Some(cache) => cache.module(engine, bytes),
-            None => Module::load(engine, compile(engine, bytes)?, bytes.into()),
+            Some(cache) => cache.module(engine, bytes, cancel),
+            None => Module::load(engine, compile(engine, bytes, cancel)?, bytes.into()),
         }
     }
 

@@ -5,7 +5,7 @@ use crate::differential::{Agreed, compare};
 use crate::reduce::reduce;
 use crate::subject::{Interface, Machine, Oracle, Subject};
 use runwell::{Config, Engine};
-use runwell_compiler::{Options, Target};
+use runwell_compiler::{Budget, Options, Target};
 use runwell_wasm::Passes;
 use std::ops::Range;
 
@@ -15,7 +15,8 @@ const STACK: usize = 64 << 20;
 /// How the report of a module starts that is not even accepted.
 const REFUSED: &str = "the module is refused";
 
-/// Engines with every checker on, that differ in optimisation, memory checks, processor and metering.
+/// Engines with every checker on, that differ in optimisation, memory checks, processor, metering and
+/// fallbacks.
 pub struct Variants {
     engines: Vec<(&'static str, Engine)>,
 }
@@ -43,9 +44,19 @@ impl Variants {
             config.max_wasm_stack(STACK).verify(true).compile_jobs(1).consume_fuel(true);
             ("metered", Engine::new(&config).expect("an engine"))
         };
+        let thrifty = {
+            let mut config = Config::new();
+            config.max_wasm_stack(STACK).verify(true).compile_jobs(1);
+            // Each pass takes its cheaper way from its first step on.
+            let mut budget = Budget::DEFAULT;
+            budget.passes.cheaper_at = 0;
+            config.compile_ceilings(budget);
+            ("every fallback taken", Engine::new(&config).expect("an engine"))
+        };
         Variants {
             engines: vec![
                 metered,
+                thrifty,
                 engine("optimised, guard pages", true, true, false),
                 engine("optimised, explicit checks, baseline processor", true, false, true),
                 engine("not optimised, explicit checks", false, false, false),

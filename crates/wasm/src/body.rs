@@ -30,11 +30,14 @@ use crate::validate::{Scratch, Validator};
 use runwell_abi::Type;
 use runwell_abi::fuel::Schedule;
 use runwell_abi::memory::frame_depth;
-use runwell_ir::work::Pass;
+use runwell_ir::work::{CancelToken, Fallback, Pass, Shares};
 use runwell_ir::{Function, LoopId, SigRef, Signature, Value, Work};
 use runwell_opt::{Builder, Passes};
 use wasmparser as wp;
 use wasmparser::BinaryReader;
+
+/// Operators from one look at the meter to the next.
+const CHECK_EVERY: usize = 1 << 12;
 
 /// Translates bodies to SSA: a reusable context, one per thread. What it yields for a body does not
 /// depend on what it did before.
@@ -42,7 +45,6 @@ use wasmparser::BinaryReader;
 pub struct Translator {
     scratch: Scratch,
     cx: Cx,
-    work: Work,
 }
 
 /// A body to be validated or translated.
@@ -112,8 +114,11 @@ pub(crate) struct Cx {
     pub(crate) edge_numbers: Vec<u32>,
     /// Branch tables met so far, for stamps.
     pub(crate) table_stamp: u32,
-    /// Steps beyond one per operator.
+    /// Steps beyond one per operator, and operators, that have not been charged yet.
     pub(crate) extra: usize,
+    since: usize,
+    /// What each body may cost, when there is a limit.
+    shares: Option<Shares>,
     /// Declared locals as runs: index after the last one, type.
     runs: Vec<(u32, Type)>,
 }
@@ -136,9 +141,27 @@ impl Translator {
         translator
     }
 
-    /// Steps of work done since the context was made, all functions together.
+    /// From the next body on, each is metered by itself: it may cost what these shares allow, and
+    /// stops when `cancel` says so.
+    pub fn set_budget(&mut self, shares: Shares, cancel: Option<CancelToken>) {
+        self.cx.shares = Some(shares);
+        self.cx.b.work = Work::watching(cancel);
+    }
+
+    /// Steps of work done: for the last body when there is a budget, else since the context was made,
+    /// all functions together.
     pub fn work(&self) -> &Work {
-        &self.work
+        &self.cx.b.work
+    }
+
+    /// The last function, and its meter for the passes to come.
+    pub fn parts(&mut self) -> (&mut Function, &mut Work) {
+        (&mut self.cx.b.func, &mut self.cx.b.work)
+    }
+
+    /// Bytes of the data that translating the last body made, the function included.
+    pub fn bytes(&self) -> usize {
+        self.cx.bytes()
     }
 
     /// Operators of the last body.
@@ -162,7 +185,6 @@ impl Translator {
         own: usize,
     ) -> Result<&mut Function> {
         self.walk(module, validation, bytes, own, Cx::translate)?;
-        self.work.add(&std::mem::take(&mut self.cx.b.work));
         Ok(&mut self.cx.b.func)
     }
 
@@ -201,10 +223,10 @@ impl Translator {
         let body = Body { module, bytes, at, index, ty };
         let scratch = std::mem::take(&mut self.scratch);
         let mut validator = Validator::begin(scratch, module, validation, at, index, ty);
+        if self.cx.shares.is_some() {
+            self.cx.b.work.reset();
+        }
         let result = walk(&mut self.cx, &body, &mut validator);
-        let steps = self.cx.scan.operators as usize + self.cx.extra + validator.steps;
-        self.work.charge(Pass::Scan, self.cx.scan.work());
-        self.work.charge(Pass::Translate, steps);
         self.scratch = validator.into_scratch();
         result.map_err(|error| {
             second::look_at_body(error, validation.func(index, ty), bytes, at).in_func(index)
@@ -222,10 +244,12 @@ impl Cx {
         let Body { module, bytes, at, ty, .. } = *body;
         self.scan.operators = 0;
         self.extra = 0;
+        self.since = 0;
         let mut reader = BinaryReader::new_features(bytes, at.into(), features::SUPPORTED);
         self.declare(module, validator, &mut reader, ty)?;
         let code = &bytes[reader.current_position()..];
         self.scan.run(module, code, validator.len_locals());
+        self.start_meter(bytes.len(), at)?;
         Ok(reader)
     }
 
@@ -238,10 +262,14 @@ impl Cx {
         while !reader.eof() {
             visitor.validator.at = reader.original_position();
             reader.visit_operator(&mut visitor)??;
+            visitor.cx.since += 1;
+            if visitor.cx.since == CHECK_EVERY {
+                visitor.cx.check(visitor.validator, body.at)?;
+            }
         }
         reader.finish_expression(visitor.validator)?;
         self.finish();
-        Ok(())
+        self.check(validator, body.at)
     }
 
     fn validate(&mut self, body: &Body<'_>, validator: &mut Validator<'_>) -> Result<()> {
@@ -249,8 +277,48 @@ impl Cx {
         while !reader.eof() {
             validator.at = reader.original_position();
             reader.visit_operator(validator)??;
+            self.since += 1;
+            if self.since == CHECK_EVERY {
+                self.check(validator, body.at)?;
+            }
         }
-        Ok(reader.finish_expression(validator)?)
+        reader.finish_expression(validator)?;
+        self.check(validator, body.at)
+    }
+
+    /// Charges the scan, and sets the ceilings of the body that has just been scanned.
+    fn start_meter(&mut self, bytes: usize, at: u32) -> Result<()> {
+        let work = &mut self.b.work;
+        if let Some(shares) = &self.shares {
+            work.limit(shares, bytes as u64);
+        }
+        work.charge(Pass::Scan, self.scan.work());
+        work.fall_back(Fallback::Slots, u32::from(self.scan.any_demoted));
+        work.check(Pass::Scan).map_err(|why| Error::stopped(why, at))
+    }
+
+    /// Charges what was done since the last time. When the budget runs low, values are made plainly
+    /// from here on; when it has run out, this is an error.
+    #[cold]
+    fn check(&mut self, validator: &mut Validator<'_>, at: u32) -> Result<()> {
+        let take = |steps: &mut usize| std::mem::take(steps);
+        let steps = take(&mut self.since) + take(&mut self.extra) + take(&mut validator.steps);
+        let work = &mut self.b.work;
+        work.charge(Pass::Translate, steps);
+        if work.is_spent(Pass::Translate) && self.b.economize() {
+            self.b.work.fall_back(Fallback::Plain, 1);
+        }
+        self.b.work.check(Pass::Translate).map_err(|why| Error::stopped(why, at))
+    }
+
+    /// Bytes of what was made.
+    fn bytes(&self) -> usize {
+        self.b.func.bytes()
+            + self.scan.bytes()
+            + size_of_val(&*self.log)
+            + size_of_val(&*self.edges)
+            + size_of_val(&*self.pairs)
+            + size_of_val(&*self.vals)
     }
 
     /// Reads the declarations of locals, as runs.
@@ -310,6 +378,7 @@ impl Cx {
             self.locals.resize(locals, Local::default());
         }
         self.take_params(sig, locals as u32);
+        self.extra += 2 * self.scan.mentioned.len();
         // Those of wide functions come in the order in which they are mentioned.
         let mut next = 0;
         for at in 0..self.scan.mentioned.len() {
@@ -366,6 +435,7 @@ impl Cx {
         self.drop_dead_loops();
         self.mark_cold();
         self.b.func.depth_bytes = self.depth_bytes();
+        // Each was walked through once more where it arrived.
         self.extra += self.edges.len() + self.pairs.len() + self.vals.len();
         self.b.finish();
     }

@@ -820,6 +820,9 @@ impl Cx {
                     }
                 }
             }
+            if locals > 0 {
+                self.extra += self.merge.len() + (pairs_end - pairs) as usize;
+            }
             self.extra += self.args.len();
             let edge = self.b.func.push_edge(target, &self.args).0;
             match patch {

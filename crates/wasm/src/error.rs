@@ -4,7 +4,11 @@
 //! but for proposals this engine does not implement, *limited* when it exceeds a documented bound.
 //! All three name a byte offset in the module and, inside a body, the function.
 
+use runwell_ir::work::Stopped;
 use std::fmt;
+
+/// Name of the limit on the steps that a function or the module's sections may cost.
+pub const WORK: &str = "steps of work";
 
 /// The result of reading or translating a module.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -49,6 +53,8 @@ pub enum ErrorKind {
     },
     /// A component instead of a module.
     Component,
+    /// Nothing is wrong with the module: somebody did not want to wait any longer.
+    Cancelled,
 }
 
 impl Error {
@@ -64,6 +70,7 @@ impl Error {
             | ErrorKind::Unsupported { offset, .. }
             | ErrorKind::Limit { offset, .. } => offset,
             ErrorKind::Component => 4,
+            ErrorKind::Cancelled => 0,
         }
     }
 
@@ -73,7 +80,7 @@ impl Error {
             ErrorKind::Invalid { func, .. }
             | ErrorKind::Unsupported { func, .. }
             | ErrorKind::Limit { func, .. } => func,
-            ErrorKind::Component => None,
+            ErrorKind::Component | ErrorKind::Cancelled => None,
         }
     }
 
@@ -102,6 +109,15 @@ impl Error {
         Error(Box::new(ErrorKind::Component))
     }
 
+    /// The meter lets a pass go no further, at `offset`.
+    #[cold]
+    pub(crate) fn stopped(why: Stopped, offset: u32) -> Error {
+        match why {
+            Stopped::Cancelled => Error(Box::new(ErrorKind::Cancelled)),
+            Stopped::Spent { limit, .. } => Error::limit(WORK, limit, offset),
+        }
+    }
+
     /// Names the function whose body the error is in.
     #[cold]
     pub(crate) fn in_func(mut self, index: u32) -> Error {
@@ -109,7 +125,7 @@ impl Error {
             ErrorKind::Invalid { func, .. }
             | ErrorKind::Unsupported { func, .. }
             | ErrorKind::Limit { func, .. } => *func = Some(index),
-            ErrorKind::Component => {}
+            ErrorKind::Component | ErrorKind::Cancelled => {}
         }
         self
     }
@@ -138,6 +154,7 @@ impl fmt::Display for Error {
             ErrorKind::Component => {
                 return f.write_str("this is a component, not a core module (at offset 0x4)");
             }
+            ErrorKind::Cancelled => return f.write_str("cancelled"),
         }
         write!(f, " (at offset 0x{:x}", self.offset())?;
         if let Some(func) = self.func() {

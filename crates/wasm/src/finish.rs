@@ -45,6 +45,7 @@ impl Cx {
     /// but those of back edges have been decided, and a loop's header is taken for hot.
     pub(crate) fn mark_cold(&mut self) {
         let func = &mut self.b.func;
+        let mut entries = 0;
         for at in (1..func.blocks.len()).rev() {
             let inst = func.insts[func.blocks[at].end as usize - 1];
             let cold = |edge: u32| {
@@ -55,10 +56,13 @@ impl Cx {
                 Op::Trap => true,
                 Op::Jump => cold(inst.a),
                 Op::BrIf => cold(inst.b) && cold(inst.c),
-                Op::BrTable => func.table_edges(&inst).all(|edge| cold(edge.0)),
+                Op::BrTable => {
+                    entries += func.table_edges(&inst).len();
+                    func.table_edges(&inst).all(|edge| cold(edge.0))
+                }
                 _ => false,
             };
         }
-        self.extra += func.blocks.len();
+        self.extra += func.blocks.len() + entries;
     }
 }

@@ -19,6 +19,7 @@ pub mod error;
 pub mod features;
 mod finish;
 mod home;
+mod leaves;
 pub mod limits;
 mod locals;
 mod memory;
@@ -37,7 +38,7 @@ mod validate;
 
 pub use body::Translator;
 pub use const_expr::{ConstEnv, ConstExpr, ConstOp};
-pub use error::{Error, ErrorKind, Result};
+pub use error::{Error, ErrorKind, Result, WORK};
 pub use limits::Limits;
 pub use module::{
     DataSegment, ElementItems, ElementSegment, EntityType, Export, ExternKind, GlobalType, Import,

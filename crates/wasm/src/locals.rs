@@ -167,11 +167,13 @@ impl Cx {
 
     /// Appends the locals set since the log had `start` entries, and their values, to `pairs`.
     pub(crate) fn collect_set(&mut self, start: u32) {
+        let first = self.pairs.len();
         let mut at = self.log[0].prev;
         while at >= start.max(1) {
             let LogEntry { local, prev, .. } = self.log[at as usize];
             self.pairs.push((local, self.locals[local as usize].cur));
             at = prev;
         }
+        self.extra += self.pairs.len() - first;
     }
 }

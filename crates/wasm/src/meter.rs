@@ -394,6 +394,11 @@ impl Meter {
         self.meetings = meetings;
     }
 
+    /// Bytes of the plan.
+    pub(crate) fn bytes(&self) -> usize {
+        size_of_val(&*self.entries) + size_of_val(&*self.targets)
+    }
+
     /// Steps of work done, for the work meter.
     pub(crate) fn work(&self) -> usize {
         3 * self.entries.len() + 2 * self.targets.len()

@@ -16,7 +16,7 @@ use crate::names::Names;
 use crate::section;
 use crate::validate::types::Types;
 use runwell_abi::{Type, VmctxCounts, VmctxLayout};
-use runwell_ir::Signature;
+use runwell_ir::{Signature, Work};
 use std::ops::Range;
 use std::sync::Arc;
 use wasmparser::{FuncToValidate, ValidatorResources};
@@ -296,18 +296,35 @@ pub struct Parsed {
 }
 
 impl Parsed {
-    /// Reads and validates a binary, except for function bodies. O(bytes outside of bodies).
+    /// Reads and validates a binary, except for function bodies.
     ///
     /// # Errors
     /// When `bytes` is not a module, is invalid, uses an unsupported proposal or exceeds `limits`.
+    ///
+    /// # Complexity
+    /// O(bytes outside of bodies), see [`Parsed::parse_metered`].
     pub fn parse(bytes: &[u8], limits: &Limits) -> Result<Parsed> {
+        Parsed::parse_metered(bytes, limits, &mut Work::new())
+    }
+
+    /// The same on a meter: what it cost is charged to [`runwell_ir::work::Pass::Parse`].
+    ///
+    /// # Errors
+    /// As [`Parsed::parse`], and when the meter says so.
+    ///
+    /// # Complexity
+    /// Linear: every section but code, data and custom ones is walked twice, by the validator and for
+    /// its facts, at a step per byte each time; an entry takes at least a byte. What is owned of the
+    /// input are strings and lists of it. One sweep over functions, exports and elements numbers the
+    /// functions that escape. Names, contents of segments and of custom sections are not looked at.
+    pub fn parse_metered(bytes: &[u8], limits: &Limits, work: &mut Work) -> Result<Parsed> {
         if bytes.len() as u64 > u64::from(limits.module_bytes) {
             return Err(Error::limit("size of the module", limits.module_bytes.into(), 0));
         }
         if wasmparser::Parser::is_component(bytes) {
             return Err(Error::component());
         }
-        section::parse(bytes, limits)
+        section::parse(bytes, limits, work)
     }
 }
 

@@ -108,6 +108,7 @@ pub(crate) struct Scan {
     pub(crate) constructs: Vec<Construct>,
     /// Locals mentioned, in order of first mention.
     pub(crate) mentioned: Vec<u32>,
+    bytes_read: usize,
     /// Operators read.
     pub(crate) operators: u32,
     /// True if some local lives in a frame slot.
@@ -207,14 +208,14 @@ const fn classes() -> [Class; 256] {
 }
 
 /// A cursor over a body; `None` at its end.
-struct Cursor<'a> {
-    bytes: &'a [u8],
-    at: usize,
+pub(crate) struct Cursor<'a> {
+    pub(crate) bytes: &'a [u8],
+    pub(crate) at: usize,
 }
 
 impl Cursor<'_> {
     #[inline]
-    fn byte(&mut self) -> Option<u8> {
+    pub(crate) fn byte(&mut self) -> Option<u8> {
         let byte = *self.bytes.get(self.at)?;
         self.at += 1;
         Some(byte)
@@ -234,7 +235,7 @@ impl Cursor<'_> {
 
     /// An unsigned number; what does not fit 32 bits is no valid index and ends the scan.
     #[inline]
-    fn index(&mut self) -> Option<u32> {
+    pub(crate) fn index(&mut self) -> Option<u32> {
         let first = self.byte()?;
         if first < 0x80 {
             return Some(first.into());
@@ -264,6 +265,8 @@ impl Scan {
         self.begin(declared, bytes.len());
         let mut cursor = Cursor { bytes, at: 0 };
         while self.step(&mut cursor, module).is_some() {}
+        // Some operators have lists of immediates, so not operators are counted.
+        self.bytes_read = cursor.at;
         self.settle_budget();
         if self.meter.is_on() {
             self.meter.plan(&mut self.constructs);
@@ -287,7 +290,15 @@ impl Scan {
 
     /// Steps of work done, for the meter.
     pub(crate) fn work(&self) -> usize {
-        self.operators as usize + self.marks.len() + self.mentioned.len() + self.meter.work()
+        self.bytes_read + 2 * self.marks.len() + 3 * self.mentioned.len() + self.meter.work()
+    }
+
+    /// Bytes of what the scan has found.
+    pub(crate) fn bytes(&self) -> usize {
+        size_of_val(&*self.constructs)
+            + size_of_val(&*self.mentioned)
+            + size_of_val(&*self.marks)
+            + self.meter.bytes()
     }
 
     fn begin(&mut self, declared: u32, bytes: usize) {
@@ -297,6 +308,7 @@ impl Scan {
         self.marks.clear();
         self.open.clear();
         self.operators = 0;
+        self.bytes_read = 0;
         self.any_demoted = false;
         self.calls = false;
         self.declared = declared;
@@ -590,6 +602,50 @@ impl Scan {
             }
         }
     }
+}
+
+/// Goes behind the operator at the cursor, whatever it is; `None` where the scan would stop.
+pub(crate) fn skip_operator(cursor: &mut Cursor<'_>) -> Option<()> {
+    match CLASSES[cursor.byte()? as usize] {
+        Class::Stop => return None,
+        Class::Plain | Class::Else | Class::End | Class::Return => {}
+        Class::Leb
+        | Class::LocalGet
+        | Class::LocalSet
+        | Class::GlobalSet
+        | Class::TableSet
+        | Class::Grow
+        | Class::Branch
+        | Class::Call => cursor.skip_leb()?,
+        // A block type is a type's byte or an index of a type: a number either way.
+        Class::Construct => cursor.skip_leb()?,
+        Class::Bytes4 => cursor.skip(4)?,
+        Class::Bytes8 => cursor.skip(8)?,
+        Class::MemArg | Class::Store => mem_arg(cursor)?,
+        Class::CallIndirect => skip_lebs(cursor, 2)?,
+        Class::BrTable => {
+            let count = cursor.index()?;
+            for _ in 0..=count {
+                cursor.skip_leb()?;
+            }
+        }
+        Class::SelectTyped => {
+            for _ in 0..cursor.index()? {
+                cursor.byte()?;
+            }
+        }
+        Class::Prefix => match cursor.index()? {
+            0..=7 => {}
+            8 | 10 | 12 | 14 => skip_lebs(cursor, 2)?,
+            9 | 11 | 13 | 15..=17 => cursor.skip_leb()?,
+            _ => return None,
+        },
+    }
+    Some(())
+}
+
+fn skip_lebs(cursor: &mut Cursor<'_>, count: u32) -> Option<()> {
+    (0..count).try_for_each(|_| cursor.skip_leb())
 }
 
 fn mem_arg(cursor: &mut Cursor<'_>) -> Option<()> {

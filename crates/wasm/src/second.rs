@@ -63,7 +63,8 @@ pub(crate) fn look_at_module(error: Error, bytes: &[u8]) -> Error {
 }
 
 fn is_settled(error: &Error) -> bool {
-    matches!(error.kind(), ErrorKind::Limit { .. } | ErrorKind::Component)
+    use ErrorKind::{Cancelled, Component, Limit};
+    matches!(error.kind(), Limit { .. } | Component | Cancelled)
 }
 
 fn validate_module(bytes: &[u8]) -> wp::Result<Verdict> {

@@ -15,15 +15,16 @@ use crate::module::{
 use crate::names::Names;
 use crate::second;
 use runwell_abi::{Type, VmctxCounts, VmctxLayout};
-use runwell_ir::Signature;
+use runwell_ir::work::Pass;
+use runwell_ir::{Signature, Work};
 use std::ops::Range;
 use std::sync::Arc;
 use wasmparser as wp;
 use wasmparser::{Operator, Parser, Payload, Validator};
 
 /// Parses a module; see [`Parsed::parse`].
-pub(crate) fn parse(bytes: &[u8], limits: &Limits) -> Result<Parsed> {
-    Reader::new(*limits).run(bytes).map_err(|error| second::look_at_module(error, bytes))
+pub(crate) fn parse(bytes: &[u8], limits: &Limits, work: &mut Work) -> Result<Parsed> {
+    Reader::new(*limits, work).run(bytes).map_err(|error| second::look_at_module(error, bytes))
 }
 
 /// The machine-level type of a value type, if the language has it.
@@ -59,13 +60,38 @@ pub(crate) fn heap_type(ty: wp::HeapType) -> Option<Type> {
     }
 }
 
-struct Reader {
+struct Reader<'a> {
     limits: Limits,
+    work: &'a mut Work,
     validator: Validator,
     resources: Option<wp::ValidatorResources>,
     types: Vec<Signature>,
     info: ModuleInfo,
     counts: VmctxCounts,
+}
+
+/// Where a section or body is, and what it costs to read it: one step per byte for the validator,
+/// which does so before anything is allocated, and one for the facts. Of bodies, data segments and
+/// custom sections, names included, no more than the header is looked at.
+fn cost(payload: &Payload<'_>) -> (u32, usize) {
+    let twice = |range: Range<u64>| (range.start as u32, 2 * (range.end - range.start) as usize);
+    match payload {
+        Payload::TypeSection(section) => twice(section.range()),
+        Payload::ImportSection(section) => twice(section.range()),
+        Payload::FunctionSection(section) => twice(section.range()),
+        Payload::TableSection(section) => twice(section.range()),
+        Payload::MemorySection(section) => twice(section.range()),
+        Payload::GlobalSection(section) => twice(section.range()),
+        Payload::ExportSection(section) => twice(section.range()),
+        Payload::ElementSection(section) => twice(section.range()),
+        // Per segment, see there.
+        Payload::DataSection(section) => (section.range().start as u32, 1),
+        Payload::CodeSectionEntry(body) => (body.range().start as u32, 1),
+        Payload::CustomSection(section) => {
+            (section.data_range().start as u32, section.name().len() + 1)
+        }
+        _ => (0, 1),
+    }
 }
 
 fn range(range: Range<u64>) -> Range<u32> {
@@ -85,8 +111,8 @@ fn value(ty: wp::ValType, at: u64) -> Result<Type> {
     value_type(ty).ok_or_else(|| unsupported_type(at))
 }
 
-impl Reader {
-    fn new(limits: Limits) -> Reader {
+impl<'a> Reader<'a> {
+    fn new(limits: Limits, work: &'a mut Work) -> Reader<'a> {
         let info = ModuleInfo {
             types: Arc::new([]),
             imports: Vec::new(),
@@ -108,6 +134,7 @@ impl Reader {
         };
         Reader {
             limits,
+            work,
             validator: Validator::new_with_features(features::SUPPORTED),
             resources: None,
             types: Vec::new(),
@@ -120,7 +147,11 @@ impl Reader {
         let mut parser = Parser::new(0);
         parser.set_features(features::SUPPORTED);
         for payload in parser.parse_all(bytes) {
-            self.payload(bytes, payload?)?;
+            let payload = payload?;
+            let (at, steps) = cost(&payload);
+            self.work.charge(Pass::Parse, steps);
+            self.work.check(Pass::Parse).map_err(|why| Error::stopped(why, at))?;
+            self.payload(bytes, payload)?;
         }
         self.finish()
     }
@@ -384,6 +415,7 @@ impl Reader {
             let end = segment.range.end as u32;
             let start = end - segment.data.len() as u32;
             debug_assert_eq!(&bytes[start as usize..end as usize], segment.data);
+            self.work.charge(Pass::Parse, (u64::from(start) - segment.range.start) as usize + 1);
             self.info.data.push(DataSegment { mode, bytes: start..end });
         }
         Ok(())
@@ -424,8 +456,11 @@ impl Reader {
 
     /// Numbers the escaping functions and lays out the context.
     fn finish(self) -> Result<Parsed> {
-        let Reader { mut info, mut counts, types, .. } = self;
+        let Reader { mut info, mut counts, types, work, .. } = self;
         info.types = types.into();
+        let items: usize = info.elements.iter().map(|segment| segment.items.len()).sum();
+        let lists = 3 * info.funcs.len() + info.exports.len() + info.elements.len();
+        work.charge(Pass::Parse, lists + items + info.const_pool.len());
         let mut escaped = vec![ModuleInfo::NONE; info.funcs.len()];
         let mut mark = |index: u32| escaped[index as usize] = 0;
         for export in info.exports.iter().filter(|export| export.kind == ExternKind::Func) {

@@ -143,3 +143,42 @@ fn limits_hold() {
     refused(Limits { module_bytes: 10, ..Limits::default() });
     refused(Limits { body_bytes: 1, ..Limits::default() });
 }
+
+#[test]
+fn tail_calls_that_leave_are_found_in_the_text() {
+    let leaves = |text: &str| {
+        let bytes = wat::parse_str(text).unwrap();
+        let parsed = Parsed::parse(&bytes, &Limits::default()).unwrap();
+        let mut work = runwell_ir::Work::new();
+        parsed.info.tail_calls_leave(&bytes, &mut work)
+    };
+    let module = |body: &str| {
+        format!(
+            "(module (import \"\" \"f\" (func $imported)) (func $own) (table 2 funcref) (memory 1)
+               {} (func (local i32 i64) {body}))",
+            "(func (nop))".repeat(100)
+        )
+    };
+    assert!(leaves(&module("(return_call $imported)")));
+    assert!(leaves(&module("(return_call_indirect (i32.const 0))")));
+    assert!(leaves(&module("(block (return_call $imported))")));
+    // Unreachable ones count, since nothing but the text is looked at.
+    assert!(leaves(&module("unreachable (return_call $imported)")));
+    assert!(!leaves(&module("(return_call $own)")));
+    assert!(!leaves(&module("(call $imported)")));
+    // The same bytes as immediates of something else.
+    assert!(!leaves(&module("(drop (i32.const 18)) (drop (i32.const 19)) (nop)")));
+    assert!(!leaves(&module("(drop (i32.load offset=18 (i32.const 0)))")));
+    assert!(!leaves(&module("(drop (f32.const 0x1.2400p-90)) (drop (i64.const 0x13001312))")));
+    assert!(!leaves(&module("(block (br_table 0 0 0 (i32.const 19)))")));
+    let every =
+        "(drop (i64.const 0x12001300)) (memory.fill (i32.const 0) (i32.const 18) (i32.const 0))
+        (drop (select (result i32) (i32.const 18) (i32.const 19) (i32.const 0)))
+        (if (i32.const 19) (then (drop (ref.null func))) (else (local.set 0 (i32.const 18))))
+        (table.set (i32.const 19) (ref.func 1)) (drop (i32.trunc_sat_f32_s (f32.const 0)))
+        (call_indirect (i32.const 19)) (drop (memory.grow (i32.const 18)))";
+    assert!(!leaves(&module(&format!("{every} (ref.func 1) drop"))));
+    assert!(leaves(&module(&format!("{every} (return_call_indirect (i32.const 1))"))));
+    // Without a table and imports there is nowhere to go.
+    assert!(!leaves("(module (func (return_call 0)))"));
+}

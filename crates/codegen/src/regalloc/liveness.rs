@@ -16,10 +16,11 @@
 //! stayed in one. Time and memory are O(instructions + operands + edges · `LIST_MAX`).
 
 use super::Env;
+use crate::lower::CHECK_EVERY;
 use crate::vcode::{Constraint, RegClass, VCode, VReg};
 use runwell_ir::entity::LoopId;
 use runwell_ir::scratch;
-use runwell_ir::work::{Pass, Work};
+use runwell_ir::work::{Fallback, Pass, Stopped, Work};
 
 /// The key of a value that is not used again.
 pub(super) const NEVER: u32 = u32::MAX;
@@ -155,6 +156,8 @@ pub(super) struct Liveness {
     lists: Vec<(u32, u32)>,
     list_at: Vec<(u32, u32)>,
     cur: Vec<Live>,
+    /// [`LIST_MAX`], or less when the budget runs low.
+    list_max: usize,
     inside: [u32; 2],
     inside_max: [u32; 2],
     loop_start: u32,
@@ -175,18 +178,44 @@ impl Liveness {
         self.lists[index]
     }
 
+    /// Bytes of its data.
+    pub(super) fn bytes(&self) -> usize {
+        size_of_val(&*self.vregs)
+            + size_of_val(&*self.next)
+            + size_of_val(&*self.param_key)
+            + size_of_val(&*self.exp)
+            + size_of_val(&*self.loops)
+            + size_of_val(&*self.events)
+            + size_of_val(&*self.pred_at)
+            + size_of_val(&*self.preds)
+            + size_of_val(&*self.lists)
+            + size_of_val(&*self.list_at)
+    }
+
     /// Computes everything for `code`.
-    pub(super) fn run(&mut self, code: &VCode, env: &Env, work: &mut Work) {
+    ///
+    /// # Errors
+    /// When the meter says so.
+    pub(super) fn run(&mut self, code: &VCode, env: &Env, work: &mut Work) -> Result<(), Stopped> {
+        work.charge(Pass::Liveness, code.insts.len() + code.operands.len() + code.vregs.len());
+        work.charge(Pass::Liveness, 3 * code.blocks.len() + 2 * code.edges.len());
+        work.charge(Pass::Liveness, code.params.len() + code.loops.len());
         self.prepare(code, env);
-        work.charge(Pass::Liveness, code.insts.len() + code.vregs.len() + code.edges.len());
+        self.list_max = LIST_MAX;
         for block in (0..code.blocks.len()).rev() {
             self.live_out(code, block, work);
-            self.walk(code, block, work);
+            self.walk(code, block, work)?;
             self.live_at_start(code, block, work);
+            if self.list_max == LIST_MAX && work.is_spent(Pass::Liveness) {
+                self.list_max = LIST_MAX / 8;
+                work.fall_back(Fallback::Lists, 1);
+            }
+            work.check(Pass::Liveness)?;
         }
         while let Some(live) = self.cur.pop() {
             self.vregs[live.vreg as usize].mark = 0;
         }
+        Ok(())
     }
 
     fn prepare(&mut self, code: &VCode, env: &Env) {
@@ -387,7 +416,8 @@ impl Liveness {
             }
             let params = code.params(edge.target);
             for (&arg, &param) in code.edge_args(edge).iter().zip(params) {
-                self.touch(arg.0, args_key, data.end);
+                // Dead behind the jump, unless something else needs it.
+                self.touch(arg.0, args_key, data.end.saturating_sub(1));
                 let hint = self.vregs[param.index()].hint;
                 let info = &mut self.vregs[arg.index()];
                 info.weight = info.weight.saturating_add(freq);
@@ -403,7 +433,7 @@ impl Liveness {
     }
 
     /// Walks the instructions of `block` backward.
-    fn walk(&mut self, code: &VCode, block: usize, work: &mut Work) {
+    fn walk(&mut self, code: &VCode, block: usize, work: &mut Work) -> Result<(), Stopped> {
         let data = code.blocks[block];
         let exp = self.exp[block];
         let freq = 1u32 << exp;
@@ -479,6 +509,10 @@ impl Liveness {
                 self.events.push(Event { at, regs, cold: data.cold });
             }
             steps += ops.len() + 1;
+            if at % CHECK_EVERY == 0 {
+                work.charge(Pass::Liveness, core::mem::take(&mut steps));
+                work.check(Pass::Liveness)?;
+            }
         }
         work.charge(Pass::Liveness, steps);
         if self.calls != 0 {
@@ -497,6 +531,7 @@ impl Liveness {
             }
         }
         self.calls = 0;
+        Ok(())
     }
 
     /// What a two-address definition would like, its dying operand would like too.
@@ -521,7 +556,7 @@ impl Liveness {
             let param = code.params[index as usize];
             self.param_key[index as usize] = self.remove(param.0);
         }
-        if self.cur.len() > LIST_MAX {
+        if self.cur.len() > self.list_max {
             work.charge(Pass::Liveness, 2 * self.cur.len());
             for class in 0..2 {
                 self.shorten(class, data.loop_id.0);
@@ -576,10 +611,11 @@ impl Liveness {
         self.select.clear();
         self.select
             .extend(self.cur.iter().filter(|l| of_class(l, &self.vregs)).map(|l| (l.key, l.vreg)));
-        if self.select.len() <= LIST_MAX {
+        if self.select.len() <= self.list_max {
             return;
         }
-        let (_, &mut bound, _) = self.select.select_nth_unstable(LIST_KEEP - 1);
+        let keep = self.list_max * LIST_KEEP / LIST_MAX;
+        let (_, &mut bound, _) = self.select.select_nth_unstable(keep - 1);
         let root_end = self.loops.get(loop_id as usize).map_or(0, |info| info.root_end);
         let mut index = 0;
         while index < self.cur.len() {

@@ -26,8 +26,9 @@ mod plan;
 mod spill;
 mod state;
 
+use crate::lower::CHECK_EVERY;
 use crate::vcode::{PReg, RegSet, VCode};
-use runwell_ir::work::{Pass, Work};
+use runwell_ir::work::{Fallback, Pass, Stopped, Work};
 use state::{Regs, Scratch, Walk};
 
 /// Where a value is: a register, or a spill slot of the frame (bit 31).
@@ -113,6 +114,15 @@ pub struct Allocation {
 }
 
 impl Allocation {
+    /// Bytes of its data.
+    pub fn bytes(&self) -> usize {
+        size_of_val(&*self.locs)
+            + size_of_val(&*self.moves)
+            + size_of_val(&*self.edges)
+            + size_of_val(&*self.edge_moves)
+            + size_of_val(&*self.slot_bytes)
+    }
+
     /// Empties it, keeping its allocations.
     pub fn clear(&mut self) {
         self.locs.clear();
@@ -218,8 +228,21 @@ impl Allocator {
         Allocator::default()
     }
 
+    /// Bytes of the data that the last run made.
+    pub fn bytes(&self) -> usize {
+        self.scratch.bytes() + self.out.bytes()
+    }
+
     /// Allocates registers for `code`. The result is a function of the arguments alone.
-    pub fn run(&mut self, code: &VCode, env: &RegEnv, work: &mut Work) -> &Allocation {
+    ///
+    /// # Errors
+    /// When the meter says so.
+    pub fn run(
+        &mut self,
+        code: &VCode,
+        env: &RegEnv,
+        work: &mut Work,
+    ) -> Result<&Allocation, Stopped> {
         let env = Env {
             allocatable: env.allocatable.0,
             callee_saved: env.callee_saved.0 & env.allocatable.0,
@@ -227,11 +250,12 @@ impl Allocator {
             scratch: env.scratch,
         };
         let s = &mut self.scratch;
-        s.live.run(code, &env, work);
+        s.live.run(code, &env, work)?;
         s.reset(code);
         let out = &mut self.out;
         out.clear();
         out.locs.resize(code.operands.len(), Loc::NONE);
+        work.charge(Pass::Allocate, code.insts.len() + code.operands.len());
         let event = s.live.events.len();
         let mut walk = Walk {
             code,
@@ -250,15 +274,20 @@ impl Allocator {
             walk.enter(number);
             for at in block.first..block.end {
                 walk.inst(at);
+                if at % CHECK_EVERY == 0 {
+                    walk.work.check(Pass::Allocate)?;
+                }
             }
             walk.leave(number);
+            walk.work.check(Pass::Allocate)?;
         }
         out.used_callee_saved = RegSet(walk.used_saved);
-        work.charge(Pass::Allocate, code.insts.len() + code.operands.len());
+        let merges_in_memory = walk.budget == 0;
+        work.fall_back(Fallback::Merges, u32::from(merges_in_memory));
         spill::finish(&mut self.scratch, &env, &mut self.out, code.insts.len(), work);
         if code.insts.len() > LARGE {
             self.scratch = Scratch::default();
         }
-        &self.out
+        Ok(&self.out)
     }
 }

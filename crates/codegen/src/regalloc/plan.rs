@@ -115,6 +115,9 @@ impl Walk<'_> {
 
     /// Decides the state at the start of a merge or loop header and the moves on the edges to it.
     fn merge(&mut self, block: usize) {
+        if self.work.is_spent(Pass::Allocate) {
+            self.budget = 0;
+        }
         let preds = self.s.live.pred_at[block] as usize..self.s.live.pred_at[block + 1] as usize;
         let header = self.is_header(block);
         // The most frequent predecessor; among equals the one with most in registers, and then one

@@ -2,10 +2,12 @@
 //!
 //! Slots are coloured by intervals: a value's slot is its own from the definition to the last
 //! position where it is live, loops included, and then goes to the next value of its size.
-//! Positions are taken in chunks of [`CHUNK`] instructions, so that sorting is filing. Only then are
+//! Positions are taken in chunks of [`CHUNK`] instructions, so that sorting is filing. A value that a
+//! parameter takes over, and a parameter from a value that ends there, get the same slot if they can:
+//! then the edge moves nothing. Only then are
 //! the moves on edges made sequential, since two slots may turn out to be one.
 
-use super::liveness::{HAS_SLOT, NO_REG, STORED};
+use super::liveness::{HAS_SLOT, NO_REG, STORED, VregInfo};
 use super::state::{Edit, Scratch, reg_loc};
 use super::{Allocation, Env, Loc, Move, moves};
 use runwell_ir::scratch;
@@ -27,10 +29,32 @@ pub(super) struct Slots {
     ends: Vec<u32>,
     next_start: Vec<u32>,
     next_end: Vec<u32>,
-    /// Free slots of 8 and of 16 bytes.
+    /// Free slots of 8 and of 16 bytes, and some that were taken since.
     free: [Vec<u32>; 2],
+    /// Per slot the value that has it, or [`END`].
+    owner: Vec<u32>,
+    /// Per virtual register the slot of the first value that it takes over as a parameter.
+    wanted: Vec<u32>,
     /// Values stored at their definition: per position the first one, then a list.
     stores: Vec<u32>,
+}
+
+impl Slots {
+    /// Forgets what the function before needed.
+    fn clear(&mut self) {
+        let Slots { slot_of, starts, ends, next_start, next_end, free: _, owner, wanted, stores } =
+            self;
+        let lists = [slot_of, starts, ends, next_start, next_end, owner, wanted, stores];
+        lists.into_iter().for_each(Vec::clear);
+    }
+
+    /// Bytes of its data.
+    pub(super) fn bytes(&self) -> usize {
+        let (starts, ends) = ([&self.starts, &self.next_start], [&self.ends, &self.next_end]);
+        let slots = [&self.slot_of, &self.owner, &self.wanted, &self.stores];
+        let lists = starts.into_iter().chain(ends).chain(slots);
+        lists.map(|list| size_of_val(&**list)).sum()
+    }
 }
 
 /// Fills `out` from what the walk has left in `s`.
@@ -45,6 +69,8 @@ pub(super) fn finish(
     work.charge(Pass::Allocate, s.live.vregs.len() + s.edits.len() + s.edge_edits.len());
     if any {
         colour(s, out, insts, work);
+    } else {
+        s.slots.clear();
     }
     for &operand in &s.slot_operands {
         let loc = &mut out.locs[operand as usize];
@@ -53,7 +79,7 @@ pub(super) fn finish(
     work.charge(Pass::Allocate, s.slot_operands.len());
     if any {
         stores(s, insts);
-        work.charge(Pass::Allocate, insts);
+        work.charge(Pass::Allocate, 2 * insts + s.live.vregs.len());
     }
     let emit = |out: &mut Allocation, s: &Scratch, edit: &Edit| {
         let (from, to) = (place(&s.slots, edit.from), place(&s.slots, edit.to));
@@ -139,10 +165,12 @@ fn colour(s: &mut Scratch, out: &mut Allocation, insts: usize, work: &mut Work) 
     for list in [&mut slots.starts, &mut slots.ends] {
         scratch::fill(list, chunks, END);
     }
-    for list in [&mut slots.slot_of, &mut slots.next_start, &mut slots.next_end] {
+    let lists = [&mut slots.slot_of, &mut slots.next_start, &mut slots.next_end, &mut slots.wanted];
+    for list in lists {
         scratch::fill(list, vregs, END);
     }
     slots.free.iter_mut().for_each(Vec::clear);
+    slots.owner.clear();
     for (vreg, info) in live.vregs.iter().enumerate().rev() {
         if info.flags & HAS_SLOT != 0 {
             let chunk = (info.def_at / CHUNK) as usize;
@@ -155,10 +183,33 @@ fn colour(s: &mut Scratch, out: &mut Allocation, insts: usize, work: &mut Work) 
         while vreg != END {
             let info = &live.vregs[vreg as usize];
             let wide = usize::from(info.bytes > 8);
-            slots.slot_of[vreg as usize] = slots.free[wide].pop().unwrap_or_else(|| {
-                out.slot_bytes.push(if wide == 1 { 16 } else { 8 });
+            let bytes = if wide == 1 { 16 } else { 8 };
+            // The parameter that it becomes, then what becomes it.
+            let of_phi = slots.slot_of.get(info.phi as usize).copied().unwrap_or(END);
+            let shared = [of_phi, slots.wanted[vreg as usize]].into_iter().find(|&slot| {
+                slot != END && out.slot_bytes[slot as usize] == bytes && {
+                    let owner = slots.owner[slot as usize];
+                    let ended = |owner: &VregInfo| owner.end.max(owner.def_at) < info.def_at;
+                    owner == END || ended(&live.vregs[owner as usize])
+                }
+            });
+            let slot = shared.unwrap_or_else(|| {
+                while let Some(slot) = slots.free[wide].pop() {
+                    if slots.owner[slot as usize] == END {
+                        return slot;
+                    }
+                }
+                out.slot_bytes.push(bytes);
+                slots.owner.push(END);
                 out.slot_bytes.len() as u32 - 1
             });
+            slots.owner[slot as usize] = vreg;
+            slots.slot_of[vreg as usize] = slot;
+            if let Some(wanted) = slots.wanted.get_mut(info.phi as usize)
+                && *wanted == END
+            {
+                *wanted = slot;
+            }
             let end = (info.end.max(info.def_at) / CHUNK) as usize;
             slots.next_end[vreg as usize] = slots.ends[end];
             slots.ends[end] = vreg;
@@ -167,11 +218,17 @@ fn colour(s: &mut Scratch, out: &mut Allocation, insts: usize, work: &mut Work) 
         let mut vreg = slots.ends[chunk];
         while vreg != END {
             let wide = usize::from(live.vregs[vreg as usize].bytes > 8);
-            slots.free[wide].push(slots.slot_of[vreg as usize]);
+            let slot = slots.slot_of[vreg as usize];
+            // Unless another one has taken it over.
+            if slots.owner[slot as usize] == vreg {
+                slots.owner[slot as usize] = END;
+                slots.free[wide].push(slot);
+            }
             vreg = slots.next_end[vreg as usize];
         }
     }
-    work.charge(Pass::Allocate, chunks + vregs);
+    // A slot is freed at most once per value, and found no longer free at most as often.
+    work.charge(Pass::Allocate, 3 * (chunks + vregs));
 }
 
 /// Files the values that are stored at their definition by the position of the store.

@@ -100,6 +100,21 @@ pub(super) struct Scratch {
 }
 
 impl Scratch {
+    /// Bytes of its data.
+    pub(super) fn bytes(&self) -> usize {
+        self.live.bytes()
+            + size_of_val(&*self.edits)
+            + size_of_val(&*self.edge_edits)
+            + size_of_val(&*self.edge_ranges)
+            + size_of_val(&*self.slot_operands)
+            + size_of_val(&*self.snaps)
+            + size_of_val(&*self.snap_at)
+            + size_of_val(&*self.entries)
+            + size_of_val(&*self.entry_at)
+            + size_of_val(&*self.param_loc)
+            + self.slots.bytes()
+    }
+
     /// Makes ready for `code`.
     pub(super) fn reset(&mut self, code: &VCode) {
         self.edits.clear();

@@ -332,7 +332,7 @@ fn stage_ir(case: &Case, section: fn(Listing) -> String) -> Outcome {
     let mut out = String::new();
     for func in functions(case)? {
         checked(&func)?;
-        let done = codegen.inspect(&func, &env, &mut Work::new());
+        let done = codegen.inspect(&func, &env, &mut Work::new(), true);
         let (_, listing) = done.map_err(text)?;
         let _ = writeln!(out, "func {}:\n{}", func.index, section(listing).trim_end());
     }

@@ -15,12 +15,13 @@ mod sweep;
 use self::asm::{Asm, Label, Mem, Rm};
 use crate::emit::{EmitInput, block_order};
 use crate::frame::Frame;
+use crate::lower::CHECK_EVERY;
 use crate::regalloc::{Loc, Move};
 use crate::vcode::{PReg, RegClass, VInst};
 use crate::x64::inst::{Aux, MovKind};
 use crate::{CompiledFunction, Error};
 use runwell_ir::scratch;
-use runwell_ir::work::Pass;
+use runwell_ir::work::{Pass, Stopped};
 use runwell_ir::{Block, TrapCode, Work};
 
 /// `rsp`.
@@ -79,7 +80,7 @@ impl Emitter {
     /// Encodes a function.
     ///
     /// # Errors
-    /// When the frame or the code grows too large.
+    /// When the frame or the code grows too large, or the meter says so.
     pub fn run(
         &mut self,
         input: &EmitInput<'_>,
@@ -99,19 +100,23 @@ impl Emitter {
         scratch::fill(&mut self.edge_labels, code.edges.len(), None);
         self.cold.clear();
         self.srclocs.clear();
-        work.charge(Pass::Emit, code.blocks.len() + code.edges.len());
+        let slots = input.allocation.slot_bytes.len() + input.func.slots.len();
+        work.charge(Pass::Emit, 3 * code.blocks.len() + code.edges.len() + slots);
+        work.charge(Pass::Emit, input.allocation.moves.len() + input.allocation.edge_moves.len());
         let order = core::mem::take(&mut self.order);
         let mut emit = Emit { input, mem: self, next: None, src: 0, zero: None };
         emit.at_src(input.func.src.first().copied().unwrap_or(0));
         emit.prologue();
         for (at, &block) in order.iter().enumerate() {
             emit.next = order.get(at + 1).copied();
-            emit.block(block, work);
+            emit.block(block, work)?;
         }
         emit.cold(work);
         self.order = order;
+        work.check(Pass::Emit)?;
         let mut compiled = self.asm.finish()?;
-        work.charge(Pass::Emit, compiled.code.len());
+        work.charge(Pass::Emit, compiled.code.len() + input.func.rests.len());
+        work.check(Pass::Emit)?;
         compiled.srclocs = asm::hand_over(&mut self.srclocs);
         compiled.rests = input.func.rests.clone();
         compiled.frame_bytes = self.frame.bytes;
@@ -135,7 +140,7 @@ impl Emit<'_> {
         }
     }
 
-    fn block(&mut self, block: Block, work: &mut Work) {
+    fn block(&mut self, block: Block, work: &mut Work) -> Result<(), Stopped> {
         let input = self.input;
         let label = self.mem.block_labels[block.index()];
         self.asm().bind(label);
@@ -151,8 +156,12 @@ impl Emit<'_> {
                 next_move += 1;
             }
             self.inst(block, inst);
+            if index % CHECK_EVERY == 0 {
+                work.check(Pass::Emit)?;
+            }
         }
         work.charge(Pass::Emit, insts.len());
+        work.check(Pass::Emit)
     }
 
     /// Emits what was put off. Nothing of it puts off more than traps.
