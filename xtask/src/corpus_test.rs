@@ -99,7 +99,7 @@ pub(crate) fn command(args: &[String]) -> Result {
 }
 
 /// Builds runwell and says where it is.
-fn build() -> Result<PathBuf> {
+pub(crate) fn build() -> Result<PathBuf> {
     must("building runwell", &mut cargo(&["build", "--release", "-p", "runwell-cli"]))?;
     Ok(target_dir().join("release/runwell"))
 }
@@ -111,7 +111,7 @@ fn report(name: &str, variant: &str, result: &Result<f64>) {
     }
 }
 
-fn start(runwell: &[String]) -> Result<Command> {
+pub(crate) fn start(runwell: &[String]) -> Result<Command> {
     let (program, rest) = runwell.split_first().ok_or("corpus-test: --runwell is empty")?;
     let mut command = Command::new(program);
     command.args(rest);

@@ -6,11 +6,13 @@
 #![forbid(unsafe_code)]
 
 mod architecture;
+mod budgets;
 mod checks;
 mod ci;
 mod corpus;
 mod corpus_test;
 mod costs;
+mod iterations;
 mod process;
 
 use std::path::{Path, PathBuf};
@@ -52,6 +54,18 @@ const STEPS: &[Step] = &[
         takes: "[--fast] [--jobs N] [--runwell CMD] [FILTER]",
         does: "run them, compare with their native builds",
         run: corpus_test::command,
+    },
+    Step {
+        name: "budgets",
+        takes: "[--runwell CMD] [FILTER]",
+        does: "the shares of the compiler's budgets that real functions use",
+        run: budgets::command,
+    },
+    Step {
+        name: "iterations",
+        takes: "",
+        does: "the compiler's steps keep up with what it executes",
+        run: iterations::command,
     },
     Step { name: "ci", takes: "", does: "all of the above", run: ci::command },
     Step {

@@ -27,8 +27,8 @@ pub(crate) fn compile(options: &Compile) -> Result<ExitCode> {
         output::write(to, &image)?;
     }
     let stats = match options.stats {
-        Some(Stats::Json) => json(module.report()),
-        Some(Stats::Text) => text(module.report()),
+        Some(Stats::Json) => json(&module),
+        Some(Stats::Text) => text(&module),
         None => return Ok(ExitCode::SUCCESS),
     };
     // Standard output is the image's where it goes there.
@@ -65,7 +65,23 @@ fn per_byte(amount: f64, report: &Report) -> f64 {
     amount / (report.module_bytes as f64).max(1.0)
 }
 
-fn json(report: &Report) -> String {
+/// The name of a function as a JSON string, or `null`.
+fn json_name(module: &Module, func: u32) -> String {
+    let Some(name) = module.function_name(func) else { return "null".to_string() };
+    let mut out = String::from("\"");
+    for c in name.chars() {
+        match c {
+            '"' | '\\' => out.extend(['\\', c]),
+            c if c.is_control() => _ = write!(out, "\\u{:04x}", c as u32),
+            c => out.push(c),
+        }
+    }
+    out.push('"');
+    out
+}
+
+fn json(module: &Module) -> String {
+    let report = module.report();
     let mut out = String::new();
     let work = report.work.total();
     let _ = write!(
@@ -97,10 +113,12 @@ fn json(report: &Report) -> String {
     for (i, (resource, worst)) in report.budgets().enumerate() {
         let _ = write!(
             out,
-            "{}{{\"budget\":\"{}\",\"function\":{},\"used\":{},\"limit\":{},\"share\":{:.4}}}",
+            "{}{{\"budget\":\"{}\",\"function\":{},\"name\":{},\"used\":{},\"limit\":{},\
+             \"share\":{:.4}}}",
             if i == 0 { "" } else { "," },
             resource.name(),
             worst.func,
+            json_name(module, worst.func),
             worst.used,
             worst.limit,
             worst.share(),
@@ -116,7 +134,8 @@ fn json(report: &Report) -> String {
     out
 }
 
-fn text(report: &Report) -> String {
+fn text(module: &Module) -> String {
+    let report = module.report();
     let mut out = String::new();
     let work = report.work.total();
     let seconds = report.elapsed.as_secs_f64();
@@ -167,12 +186,13 @@ fn text(report: &Report) -> String {
     for (resource, worst) in report.budgets() {
         let _ = writeln!(
             out,
-            "{:<10} {:>10} {:>12} {:>12} {:>8.2}%",
+            "{:<10} {:>10} {:>12} {:>12} {:>8.2}%  {}",
             resource.name(),
             worst.func,
             worst.used,
             worst.limit,
             100.0 * worst.share(),
+            module.function_name(worst.func).unwrap_or_default(),
         );
     }
     let taken: Vec<String> = report
