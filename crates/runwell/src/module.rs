@@ -299,7 +299,7 @@ impl Module {
 
     /// The name of function `index`, imported ones included: from the name section, or of an export.
     pub fn function_name(&self, index: u32) -> Option<&str> {
-        self.func_name(index)
+        self.inner.func_name(index)
     }
 
     pub(crate) fn inner(&self) -> &Arc<ModuleInner> {
