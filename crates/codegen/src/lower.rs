@@ -18,8 +18,10 @@
 //! never occupy a register for longer than needed.
 //!
 //! # Complexity
-//! Linear: each instruction is counted once and selected at most once, each edge argument is visited
-//! at most once per walk, rules look at a bounded number of producers.
+//! Linear, on the meter as `Pass::Lower`: each instruction is counted once and selected at most once, each
+//! edge argument is visited at most once per walk and once more when its parameter comes alive late, rules
+//! look at a bounded number of producers and write a bounded number of instructions. Beyond its share is
+//! an error.
 
 use crate::Error;
 use crate::env::ModuleEnv;

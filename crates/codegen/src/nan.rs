@@ -14,8 +14,9 @@
 //! refuted refutes what depends on it.
 //!
 //! # Complexity
-//! Linear: a sweep over instructions and edge arguments; each dependence is followed at most once.
-//! Functions without floating-point arithmetic take the sweep only.
+//! Linear, on the meter as `Pass::Optimize`: a sweep over instructions and edge arguments; each dependence
+//! is followed at most once, when what it rests on is refuted, which happens once. Functions without
+//! floating-point arithmetic take the sweep only. Beyond its share is an error.
 
 use runwell_ir::scratch;
 use runwell_ir::work::{Pass, Work};

@@ -9,6 +9,10 @@
 //!
 //! Back edges know their target's parameters and are complete at once.
 //!
+//! # Complexity
+//! O(values and locals on edges): both lists of an edge are made when it is, read once for the parameters and
+//! once for the arguments. How long they are is limited by the scan ([`crate::scan`]).
+//!
 //! What wide labels carry is at home and no edge argument, see [`crate::home`]: a branch brings it
 //! there, and copies it down if the label wants it at another height.
 

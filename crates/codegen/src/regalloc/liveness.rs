@@ -13,7 +13,13 @@
 //! *Bound.* A block's list has at most [`LIST_MAX`] entries per class. Of a longer one the
 //! [`LIST_KEEP`] nearest uses stay; a value that is left out counts as spilled there and is stored
 //! right after its definition. Since a class has fewer registers, such a value could not have
-//! stayed in one. Time and memory are O(instructions + operands + edges · `LIST_MAX`).
+//! stayed in one.
+//!
+//! # Complexity
+//! O(instructions + operands + edges · `LIST_MAX`), on the meter as `Pass::Liveness`: a step per operand, per
+//! entry of a list each time it is read, filed or shortened. Shortening selects in linear time from a list
+//! that has grown by a block's operands since the last time. With half of its budget spent lists get an
+//! eighth of the length (`Fallback::Lists`); beyond its share is an error.
 
 use super::Env;
 use crate::lower::CHECK_EVERY;

@@ -14,9 +14,13 @@
 //! SSA-Form Programs" (2009), with allocation and assignment in one scan as in Wimmer and Franz,
 //! "Linear Scan Register Allocation on SSA Form" (2010).
 //!
-//! *Complexity.* With R registers and L entries in a block's list, both constants, time and memory
-//! are O((instructions + operands) · R + edges · (R + L) + edge arguments). The moves on edges to
-//! merges are limited to 8 per instruction; beyond that merges start with everything in memory.
+//! # Complexity
+//! With R registers and L entries in a block's list, both constants, time and memory are
+//! O((instructions + operands) · R + edges · (R + L) + edge arguments), on the meter as `Pass::Allocate`: a
+//! step per instruction, operand, candidate of a block, entry of a saved state, move. The moves on edges to
+//! merges are limited to 8 per instruction; beyond that, and with half of the budget spent, merges start
+//! with everything in memory (`Fallback::Merges`), so that an edge moves its parameters and nothing else.
+//! Beyond its share is an error.
 
 mod assign;
 pub mod checker;
