@@ -13,7 +13,6 @@ const ORDER: &[(&str, &[&str])] = &[
     ("doc", &[]),
     ("corpus-test", &["--fast"]),
     ("budgets", &[]),
-    ("iterations", &[]),
     ("test", &[]),
 ];
 
