@@ -80,8 +80,8 @@ impl Budget {
         code: Ceiling { per_unit: 64, base: 4 << 10 },
         module_work: Ceiling { per_unit: 400, base: 1 << 18 },
         module_parse: Ceiling { per_unit: 8, base: 1 << 12 },
-        module_code: Ceiling { per_unit: 32, base: 64 << 10 },
-        module_image: Ceiling { per_unit: 96, base: 128 << 10 },
+        module_code: Ceiling { per_unit: 64, base: 64 << 10 },
+        module_image: Ceiling { per_unit: 160, base: 128 << 10 },
     };
 }
 

@@ -193,10 +193,9 @@ impl Stop {
     fn into_error(self) -> Error {
         match self {
             Stop::Error(error) => error,
-            Stop::Over => Error::Bug {
-                message: "a ceiling is exceeded that is not".to_string(),
-                func: None,
-            },
+            Stop::Over => {
+                Error::Bug { message: "a ceiling is exceeded that is not".to_string(), func: None }
+            }
         }
     }
 }

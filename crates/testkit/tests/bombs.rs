@@ -39,7 +39,6 @@ const KNOWN: &[(&str, &str)] = &[
     ("brtable_shifts", "a block and a copy of many values for a byte of a branch table"),
 ];
 
-
 /// What is wrong with how a family is compiled, at the first size where something is.
 fn fault(make: fn(usize) -> Vec<u8>) -> Option<String> {
     // No optional instructions: the same code on each machine.

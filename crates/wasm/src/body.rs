@@ -23,7 +23,7 @@
 //! (`Fallback::Plain`); beyond its share is an error.
 
 use crate::control::{Edge, Frame, LoopParam, MergeLocal};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::features;
 use crate::locals::{Local, LogEntry};
 use crate::module::{ModuleInfo, Validation};
