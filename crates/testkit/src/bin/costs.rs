@@ -102,7 +102,9 @@ impl Run {
         let dir = match self.mapped.as_str() {
             "-" => return Ok(builder.build()),
             "scratch" => {
-                scratch = std::env::temp_dir().join(format!("costs-{}", std::process::id()));
+                // Empty for each run: what an earlier one left there would be found.
+                scratch = scratch_dir();
+                let _ = std::fs::remove_dir_all(&scratch);
                 std::fs::create_dir_all(&scratch).map_err(|error| format!("scratch: {error}"))?;
                 scratch.as_path()
             }
@@ -142,6 +144,11 @@ impl Run {
         }
         Ok(seconds)
     }
+}
+
+/// Where programs write files.
+fn scratch_dir() -> PathBuf {
+    std::env::temp_dir().join(format!("costs-{}", std::process::id()))
 }
 
 /// Seconds that this thread has run.
@@ -320,7 +327,10 @@ fn command(args: &[String]) -> Result<()> {
 }
 
 fn main() -> ExitCode {
-    match command(&std::env::args().skip(1).collect::<Vec<_>>()) {
+    let outcome = command(&std::env::args().skip(1).collect::<Vec<_>>());
+    // Nothing is there unless a program wrote files.
+    let _ = std::fs::remove_dir_all(scratch_dir());
+    match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(message) => {
             eprintln!("error: {message}");
