@@ -187,11 +187,11 @@ impl Worst {
     }
 
     fn text(&self) -> String {
-        let mut out = format!("\n{:<10} {:>12}  {}\n", "pass", "steps/byte", "most in family");
+        let mut out = format!("\n{:<10} {:>12}  most in family\n", "pass", "steps/byte");
         for (pass, (steps, family)) in Pass::ALL.iter().zip(self.passes) {
             let _ = writeln!(out, "{:<10} {steps:>12.2}  {family}", pass.name());
         }
-        let _ = writeln!(out, "\n{:<10} {:>12}  {}", "budget", "share", "most in family");
+        let _ = writeln!(out, "\n{:<10} {:>12}  most in family", "budget", "share");
         for (resource, (share, family)) in Resource::ALL.iter().zip(self.shares) {
             let _ = writeln!(out, "{:<10} {:>11.2}%  {family}", resource.name(), 100.0 * share);
         }
