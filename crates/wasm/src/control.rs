@@ -68,6 +68,10 @@ pub(crate) struct Frame {
     home: u32,
     params: u32,
     results: u32,
+    /// How many values a branch to it carries.
+    carries: u32,
+    /// True if these are at home, or in the transfer buffer.
+    wide: bool,
     ty: BlockType,
     /// Length of the log when it was entered.
     log_start: u32,
@@ -102,14 +106,22 @@ pub(crate) struct Frame {
 }
 
 impl Frame {
-    fn new(kind: Kind, ty: BlockType, height: u32, params: u32, results: u32) -> Frame {
+    fn new(
+        kind: Kind,
+        ty: BlockType,
+        (height, home): (u32, u32),
+        params: u32,
+        results: u32,
+    ) -> Frame {
         Frame {
             kind,
             scoped: false,
             height,
-            home: 0,
+            home,
             params,
             results,
+            carries: results,
+            wide: results > NARROW_LABEL,
             ty,
             log_start: 0,
             outer_log_start: 0,
@@ -133,22 +145,11 @@ impl Frame {
         }
     }
 
-    /// How many values a branch to it carries.
-    fn carries(&self) -> u32 {
-        if self.kind == Kind::Loop { self.params } else { self.results }
-    }
-
-    /// True if what a branch to it carries is at home, or in the transfer buffer.
-    fn is_wide(&self) -> bool {
-        match self.kind {
-            Kind::Function => self.results as usize > NARROW_RESULTS,
-            _ => self.carries() > NARROW_LABEL,
-        }
-    }
-
     /// The frame of a whole function.
     pub(crate) fn function(results: usize) -> Frame {
-        Frame::new(Kind::Function, BlockType::Empty, 0, 0, results as u32)
+        let wide = results > NARROW_RESULTS;
+        let frame = Frame::new(Kind::Function, BlockType::Empty, (0, 0), 0, results as u32);
+        Frame { wide, ..frame }
     }
 
     /// True for a loop that is branched to.
@@ -274,8 +275,9 @@ impl Cx {
             self.bring_home();
         }
         let height = self.stack.len() as u32 - params;
-        let (around, home) = (self.loop_id, self.home);
-        Frame { around, home, ..Frame::new(kind, ty, height, params, results) }
+        let mut frame = Frame::new(kind, ty, (height, self.home), params, results);
+        frame.around = self.loop_id;
+        frame
     }
 
     /// Gives a frame its own scope of locals and value numbers.
@@ -316,13 +318,15 @@ impl Cx {
             return;
         }
         frame.kind = Kind::Loop;
+        frame.carries = frame.params;
+        frame.wide = frame.params > NARROW_LABEL;
         frame.header = self.next_block();
         frame.loop_id = LoopId(self.b.func.loops.len() as u32);
         frame.loop_params = self.loop_params.len() as u32;
 
         let first = frame.height as usize;
         let mut operands = first..first;
-        if !frame.is_wide() {
+        if !frame.wide {
             self.fetch(first);
             operands.end = self.stack.len();
         }
@@ -385,7 +389,7 @@ impl Cx {
         self.frames.push(frame);
         // The parameters are not at home, or they are and nothing is known of them.
         self.home = self.home.min(frame.height);
-        if frame.is_wide() {
+        if frame.wide {
             self.cut(frame.height);
             self.push_home(&func_type(module, frame.ty).params);
         }
@@ -626,7 +630,7 @@ impl Cx {
         let Frame { results, log_start, edge_count, last_edge, .. } = self.frames[at];
         debug_assert!(self.frames[at].scoped);
         let vals = self.vals.len() as u32;
-        if !self.frames[at].is_wide() {
+        if !self.frames[at].wide {
             let first = self.stack.len() - results as usize;
             self.vals.extend_from_slice(&self.stack[first..]);
         }
@@ -650,10 +654,10 @@ impl Cx {
     /// Makes ready what a branch to frame `at` carries, before the block ends: values, or homes that
     /// are up to date.
     fn ready(&mut self, at: usize) {
-        if self.frames[at].is_wide() {
+        if self.frames[at].wide {
             self.bring_home();
         } else {
-            self.fetch(self.stack.len() - self.frames[at].carries() as usize);
+            self.fetch(self.stack.len() - self.frames[at].carries as usize);
         }
     }
 
@@ -662,15 +666,15 @@ impl Cx {
     fn shifts(&self, at: usize) -> bool {
         let frame = &self.frames[at];
         frame.kind != Kind::Function
-            && frame.is_wide()
-            && frame.height + frame.carries() != self.stack.len() as u32
+            && frame.wide
+            && frame.height + frame.carries != self.stack.len() as u32
     }
 
     /// Makes ready what a branch to frame `at` carries, and puts it where the label wants it.
     fn carry(&mut self, at: usize) {
         self.ready(at);
         if self.shifts(at) {
-            let (to, count) = (self.frames[at].height, self.frames[at].carries());
+            let (to, count) = (self.frames[at].height, self.frames[at].carries);
             self.b.home_move(to, self.stack.len() as u32 - count, count as usize);
         }
     }
@@ -732,7 +736,7 @@ impl Cx {
     /// go to `targets`.
     fn merge_results(&mut self, module: &ModuleInfo, frame: &Frame) {
         self.targets.clear();
-        if frame.is_wide() {
+        if frame.wide {
             return self.push_home(&func_type(module, frame.ty).results);
         }
         for position in 0..frame.results {
@@ -1028,7 +1032,7 @@ impl Cx {
     pub(crate) fn return_(&mut self) {
         let results = self.frames[0].results as usize;
         let first = self.stack.len() - results;
-        if self.frames[0].is_wide() && self.at_home(first) {
+        if self.frames[0].wide && self.at_home(first) {
             self.bring_home();
             self.b.home_pass(first as u32, results);
             self.terminate(Op::Return, 0, 0, 0);
