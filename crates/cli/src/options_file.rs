@@ -31,8 +31,9 @@ use toml::de::{DeTable, DeValue};
 const NAME: &str = "runwell.toml";
 
 /// What a file that nobody named may set: nothing that opens the host to the guest.
-const HARMLESS: [&str; 15] = [
+const HARMLESS: [&str; 16] = [
     "argv0",
+    "clock-rate",
     "dir",
     "env",
     "fuel",
@@ -314,6 +315,7 @@ mod tests {
             "[run]\nreal = true",
             "image-key = 'key'",
             "[compile]\noutput = 'x'",
+            "[run]\nrecord = 'x'",
         ] {
             let found = read(text, Path::new("t"), false).expect_err(text);
             assert!(found.1.contains("--config"), "{found:?}");
