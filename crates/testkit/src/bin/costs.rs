@@ -97,7 +97,8 @@ impl Run {
     fn context(&self, output: &MemoryOutputPipe) -> Result<WasiCtx> {
         let mut builder = WasiCtxBuilder::new();
         let program = self.wasm.file_name().unwrap_or_default().to_string_lossy();
-        builder.stdout(output.clone()).arg(&program).args(&self.args);
+        // The virtual clock of a metered guest goes by its fuel: programs would not all do the same.
+        builder.stdout(output.clone()).arg(&program).args(&self.args).real_clock();
         let scratch;
         let dir = match self.mapped.as_str() {
             "-" => return Ok(builder.build()),
