@@ -24,14 +24,15 @@
 //! Nothing that breaks them makes the verifier panic.
 //!
 //! # Complexity
-//! Linear but for dominance, which walks dominator chains (Cooper, Harvey and Kennedy 2001) and can
-//! be quadratic in nesting depth. The verifier is for tests and `--verify`.
+//! O(n log n): linear but for dominance, see [`dom`].
 
+mod dom;
 mod inst;
 
 use crate::op::{Op, Shape};
 use crate::print::InstText;
 use crate::{Block, Function, Inst, LoopId};
+use dom::Dominators;
 use inst::Check;
 
 /// Checks the invariants of `func`.
@@ -43,11 +44,12 @@ pub fn verify(func: &Function) -> Result<(), String> {
     blocks(func)?;
     loops(func)?;
     effects(func)?;
-    let idom = dominators(func)?;
+    let dominators = dominators(func)?;
     let block_of = block_of(func);
     for (index, data) in func.blocks.iter().enumerate() {
         for at in data.first..data.end {
-            let check = Check { func, idom: &idom, block_of: &block_of, at, block: index as u32 };
+            let (dominators, block_of) = (&dominators, &*block_of);
+            let check = Check { func, dominators, block_of, at, block: index as u32 };
             check.inst().map_err(|what| {
                 format!("{what}: `{}` in b{index}", InstText { func, at: at as usize })
             })?;
@@ -143,14 +145,12 @@ fn block_of(func: &Function) -> Vec<u32> {
     of
 }
 
-/// The immediate dominator of each block; the entry is its own.
-fn dominators(func: &Function) -> Result<Vec<u32>, String> {
-    const UNREACHED: u32 = u32::MAX;
-    let mut idom = vec![UNREACHED; func.blocks.len()];
-    idom[0] = 0;
+/// What dominates what, from edges that lead where they may.
+fn dominators(func: &Function) -> Result<Dominators, String> {
+    let mut tree = dom::Growing::new(func.blocks.len());
     let mut bad = None;
     for source in 0..func.blocks.len() as u32 {
-        if idom[source as usize] == UNREACHED {
+        if !tree.settle(source) {
             return Err(format!("b{source} is not reached from a block before it"));
         }
         func.for_each_edge(func.terminator(Block(source)), |edge| {
@@ -181,27 +181,13 @@ fn dominators(func: &Function) -> Result<Vec<u32>, String> {
             }
             // All forward predecessors come before, and a header dominates what comes back to it, so
             // one pass is exact.
-            idom[target as usize] = match idom[target as usize] {
-                UNREACHED => source,
-                other => intersect(&idom, other, source),
-            };
+            tree.edge(source, target);
         });
         if let Some(bad) = bad {
             return Err(bad);
         }
     }
-    Ok(idom)
-}
-
-fn intersect(idom: &[u32], mut a: u32, mut b: u32) -> u32 {
-    while a != b {
-        if a > b {
-            a = idom[a as usize];
-        } else {
-            b = idom[b as usize];
-        }
-    }
-    a
+    Ok(tree.finish())
 }
 
 fn loops(func: &Function) -> Result<(), String> {

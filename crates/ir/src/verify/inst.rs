@@ -1,5 +1,6 @@
 //! What one instruction has to fulfil.
 
+use super::dom::Dominators;
 use crate::function::CALL_HAS_RESULT;
 use crate::op::{Op, Shape};
 use crate::print::Use;
@@ -9,7 +10,7 @@ use runwell_abi::call::TRANSFER_CELLS;
 /// An instruction in its surroundings, whose blocks, lists and edges are known to be sound.
 pub(super) struct Check<'a> {
     pub(super) func: &'a Function,
-    pub(super) idom: &'a [u32],
+    pub(super) dominators: &'a Dominators,
     pub(super) block_of: &'a [u32],
     pub(super) at: u32,
     pub(super) block: u32,
@@ -47,11 +48,7 @@ impl Check<'_> {
         let dominates = if from == self.block {
             value.0 < self.at
         } else {
-            let mut block = self.block;
-            while block > from {
-                block = self.idom[block as usize];
-            }
-            block == from
+            self.dominators.dominates(from, self.block)
         };
         ensure(dominates, || format!("{value} does not dominate its use"))?;
         Ok(ty)
