@@ -59,7 +59,6 @@ pub(crate) fn symbolize(backtrace: &Backtrace) -> WasmBacktrace {
         let body = module.inner().info.bodies.get(own)?;
         Some(FrameInfo {
             func_index,
-            func_name: module.inner().func_name(func_index).map(str::to_string),
             module_offset: position.srcloc.map(|offset| offset as usize),
             func_start: body.start as usize,
             module,

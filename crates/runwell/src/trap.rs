@@ -135,7 +135,6 @@ impl std::error::Error for Trap {}
 pub struct FrameInfo {
     pub(crate) module: Module,
     pub(crate) func_index: u32,
-    pub(crate) func_name: Option<String>,
     pub(crate) module_offset: Option<usize>,
     pub(crate) func_start: usize,
 }
@@ -158,7 +157,7 @@ impl FrameInfo {
 
     /// Name of the function: from the name section, or of an export.
     pub fn func_name(&self) -> Option<&str> {
-        self.func_name.as_deref()
+        self.module.inner().func_name(self.func_index)
     }
 
     /// Byte offset of the operator in the module.
@@ -177,7 +176,7 @@ impl fmt::Debug for FrameInfo {
         f.debug_struct("FrameInfo")
             .field("module", &self.module_name())
             .field("func_index", &self.func_index)
-            .field("func_name", &self.func_name)
+            .field("func_name", &self.func_name())
             .field("module_offset", &self.module_offset)
             .finish_non_exhaustive()
     }
@@ -226,6 +225,21 @@ impl WasmBacktrace {
     }
 }
 
+/// Characters of a name that a message shows: a module can give each function a name of 100,000 bytes.
+const SHOWN: usize = 256;
+
+/// A name, cut where it is too long to be read.
+struct Shown<'a>(&'a str);
+
+impl fmt::Display for Shown<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.char_indices().nth(SHOWN) {
+            None => f.write_str(self.0),
+            Some((end, _)) => write!(f, "{}…", &self.0[..end]),
+        }
+    }
+}
+
 impl fmt::Display for WasmBacktrace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "error while executing at wasm backtrace:")?;
@@ -236,9 +250,9 @@ impl fmt::Display for WasmBacktrace {
                 Some(offset) => write!(f, "{offset:#8x}")?,
                 None => write!(f, "       ?")?,
             }
-            write!(f, " - {name}!")?;
+            write!(f, " - {}!", Shown(name))?;
             match frame.func_name() {
-                Some(func) => write!(f, "{func}")?,
+                Some(func) => Shown(func).fmt(f)?,
                 None => write!(f, "<wasm function {}>", frame.func_index())?,
             }
         }
