@@ -28,6 +28,10 @@ use args::{Command, Options};
 use runwell::Result;
 use std::process::ExitCode;
 
+/// Compiling large functions is work on large arrays.
+#[global_allocator]
+static ALLOCATOR: runwell_heap::LargePages = runwell_heap::LargePages;
+
 fn main() -> ExitCode {
     let line = args::with_default_command(std::env::args_os());
     let outcome = options_file::parse(line).and_then(|options| dispatch(&options));
