@@ -4,7 +4,8 @@ use crate::build::{Wasm, base, global_type, memory_type, table_type};
 use crate::declare;
 use wasm_encoder::ValType::{F32, F64, I32, I64};
 use wasm_encoder::{
-    ConstExpr, Elements, EntityType, ExportKind, NameMap, NameSection, RefType, ValType,
+    ConstExpr, Elements, EntityType, ExportKind, IndirectNameMap, NameMap, NameSection, RefType,
+    ValType,
 };
 
 /// Most segments a module may have.
@@ -346,6 +347,132 @@ declare! {
     |_, n| {
         let mut wasm = Wasm::new();
         wasm.customs.push(("name".into(), vec![0xff; n]));
+        wasm.finish()
+    };
+    elements_declared: "declarations of one function each",
+    |bytes, n| {
+        let mut wasm = Wasm::new();
+        let ty = wasm.ty(&[], &[]);
+        let func = wasm.func(ty, &[], |_| {});
+        let funcs = vec![func; content(bytes)];
+        (0..n).for_each(|_| {
+            wasm.elements.declared(Elements::Functions(funcs.as_slice().into()));
+        });
+        wasm.finish()
+    };
+    elements_exprs_active: "element segments of one expression each",
+    |bytes, n| {
+        let mut wasm = Wasm::new();
+        let ty = wasm.ty(&[], &[]);
+        let func = wasm.func(ty, &[], |_| {});
+        wasm.table(10_000);
+        let exprs = vec![ConstExpr::ref_func(func); content(bytes)];
+        for _ in 0..n {
+            let items = Elements::Expressions(RefType::FUNCREF, exprs.as_slice().into());
+            wasm.elements.active(Some(0), &ConstExpr::i32_const(9), items);
+        }
+        wasm.finish()
+    };
+    elements_tables: "as many tables as there may be, each filled by segments",
+    |bytes, n| {
+        let mut wasm = Wasm::new();
+        let ty = wasm.ty(&[], &[]);
+        let func = wasm.func(ty, &[], |_| {});
+        let tables = n.clamp(1, TABLES / 10);
+        let funcs = vec![func; content(bytes)];
+        (0..tables).for_each(|_| { wasm.table(funcs.len() as u64); });
+        for i in 0..n {
+            let items = Elements::Functions(funcs.as_slice().into());
+            let table = Some((i % tables) as u32);
+            wasm.elements.active(table, &ConstExpr::i32_const(0), items);
+        }
+        wasm.finish()
+    };
+    funcs_escaping: "functions that can all be called from outside: a record in each instance",
+    |_, n| {
+        let mut wasm = Wasm::new();
+        let ty = wasm.ty(&[], &[]);
+        let funcs: Vec<u32> = (0..n).map(|_| wasm.func(ty, &[], |_| {})).collect();
+        wasm.elements.passive(Elements::Functions(funcs.into()));
+        wasm.finish()
+    };
+    funcs_typed: "functions in turn of two types, called through a table: a check of the type each",
+    |_, n| {
+        let mut wasm = Wasm::new();
+        let types = [wasm.ty(&[I32], &[I32]), wasm.ty(&[I64], &[I64])];
+        wasm.table(1);
+        for i in 0..n {
+            wasm.func(types[i % 2], &[], |f| {
+                f.local_get(0).i32_const(0).call_indirect(0, types[i % 2]);
+            });
+        }
+        wasm.finish()
+    };
+    start_calls: "a start function that calls many others, of two bytes each",
+    |_, n| {
+        let mut wasm = Wasm::new();
+        let ty = wasm.ty(&[], &[]);
+        (0..n).for_each(|_| { wasm.func(ty, &[], |_| {}); });
+        wasm.start = Some(wasm.func(ty, &[], |f| { (0..n as u32).for_each(|i| { f.call(i); }); }));
+        wasm.finish()
+    };
+    imports_reexported: "imported functions that are exported again",
+    |_, n| {
+        let mut wasm = Wasm::new();
+        let ty = wasm.ty(&[I32], &[]);
+        for i in 0..n {
+            let func = wasm.import_func("f", ty);
+            wasm.export_func(&format!("{i:x}"), func);
+        }
+        wasm.finish()
+    };
+    imports_distinct: "imported functions, each of a name of its own",
+    |_, n| {
+        let mut wasm = Wasm::new();
+        let ty = wasm.ty(&[I32], &[]);
+        (0..n).for_each(|i| { wasm.import_func(&format!("{i:x}"), ty); });
+        wasm.finish()
+    };
+    imports_modules: "imports that are each from a module of its own",
+    |_, n| {
+        let mut wasm = Wasm::new();
+        let ty = wasm.ty(&[I32], &[]);
+        for i in 0..n {
+            wasm.imports.import(&format!("{i:x}"), "f", EntityType::Function(ty));
+        }
+        wasm.finish()
+    };
+    name_section_locals: "names of locals, many for each function",
+    |_, n| {
+        let mut wasm = Wasm::new();
+        let ty = wasm.ty(&[], &[]);
+        let each = 64.min(n.max(1));
+        let mut locals = IndirectNameMap::new();
+        for i in 0..n.div_ceil(each) {
+            wasm.func(ty, &[], |_| {});
+            locals.append(i as u32, &names(each, |_| "x".to_string()));
+        }
+        let mut section = NameSection::new();
+        section.locals(&locals);
+        wasm.customs.push(("name".into(), section.as_custom().data.to_vec()));
+        wasm.finish()
+    };
+    name_subsections: "a name section of many subsections",
+    |_, n| {
+        let mut wasm = Wasm::new();
+        let ty = wasm.ty(&[], &[]);
+        wasm.func(ty, &[], |_| {});
+        // Names of functions, four bytes: a count of one, function 0, a name of one byte.
+        let data = [1, 4, 1, 0, 1, b'x'].repeat(n);
+        wasm.customs.push(("name".into(), data));
+        wasm.finish()
+    };
+    name_sections: "many name sections",
+    |_, n| {
+        let mut wasm = Wasm::new();
+        let ty = wasm.ty(&[], &[]);
+        wasm.func(ty, &[], |_| {});
+        (0..n).for_each(|_| wasm.customs.push(("name".into(), vec![1, 4, 1, 0, 1, b'x'])));
         wasm.finish()
     };
 }
