@@ -104,6 +104,14 @@ pub(crate) fn keep_panics_quiet() {
     }));
 }
 
+/// Runs `work`; the message of its panic if it panics, which is not printed.
+pub(crate) fn quietly<R>(work: impl FnOnce() -> R) -> Result<R, String> {
+    CHECKING.set(true);
+    let outcome = catch_unwind(AssertUnwindSafe(work));
+    CHECKING.set(false);
+    outcome.map_err(|_| PANIC.take())
+}
+
 impl Checker {
     pub(crate) fn new(target: Target) -> Checker {
         let mut options = Options::new(host());
@@ -120,8 +128,7 @@ impl Checker {
 
     /// Checks an input, and that nothing panics.
     pub(crate) fn check(&mut self, input: &[u8], seed: u64) -> Result<Done, String> {
-        CHECKING.set(true);
-        let outcome = catch_unwind(AssertUnwindSafe(|| match self.target {
+        let outcome = quietly(|| match self.target {
             Target::Eval => self.eval(input, seed),
             Target::Engines => self.engines(input, seed),
             Target::Compile => self.compile(input, seed),
@@ -129,9 +136,8 @@ impl Checker {
                 Ok(wasm) => self.compile(&wasm, seed),
                 Err(_) => Ok(Done::default()),
             },
-        }));
-        CHECKING.set(false);
-        outcome.unwrap_or_else(|_| Err(format!("panic: {}", PANIC.take())))
+        });
+        outcome.unwrap_or_else(|panic| Err(format!("panic: {panic}")))
     }
 
     fn eval(&self, wasm: &[u8], seed: u64) -> Result<Done, String> {

@@ -3,9 +3,13 @@
 //! `fuzz TARGET [--seconds N] [--seed S] [--jobs N] [--out DIRECTORY]`, and `--replay FILE` for an
 //! input that was kept. Everything is made from seeds that count up from `S`, so that a run can be
 //! repeated.
+//!
+//! `fuzz bombs [--seconds N] [--seed S] [--size BYTES] [--out DIRECTORY]` searches for modules that cost
+//! the compiler more than the known families of attacks do.
 
 #![forbid(unsafe_code)]
 
+mod bombs;
 mod case;
 mod mutate;
 #[cfg(feature = "peers")]
@@ -25,12 +29,18 @@ targets:
   engines  generated modules: machine code, wasmi and wasmtime
   compile  damaged and random bytes through the compiler with every checker
   wat      damaged text through the text format and the compiler
-  all      each of them in turn";
+  all      each of them in turn
+  bombs    a search for modules that make the compiler slow or large, of at most --size bytes [32768]";
+
+/// What is allocated is counted, for the target `bombs`.
+#[global_allocator]
+static ALLOCATOR: runwell_heap::Counting = runwell_heap::Counting;
 
 struct Arguments {
     targets: Vec<Target>,
     seconds: u64,
     seed: u64,
+    size: usize,
     jobs: usize,
     out: PathBuf,
     replay: Option<PathBuf>,
@@ -42,12 +52,14 @@ fn arguments() -> Result<Arguments, String> {
     let targets = match Target::named(&name) {
         Some(target) => vec![target],
         None if name == "all" => Target::ALL.to_vec(),
+        None if name == "bombs" => Vec::new(),
         None => return Err(format!("there is no target {name}\n{USAGE}")),
     };
     let mut arguments = Arguments {
         targets,
         seconds: 60,
         seed: 1,
+        size: 32 << 10,
         jobs: 1,
         out: PathBuf::from("found"),
         replay: None,
@@ -58,6 +70,7 @@ fn arguments() -> Result<Arguments, String> {
         match option.as_str() {
             "--seconds" => arguments.seconds = number()?,
             "--seed" => arguments.seed = number()?,
+            "--size" => arguments.size = number()?.max(16384) as usize,
             "--jobs" => arguments.jobs = number()?.max(1) as usize,
             "--out" => arguments.out = value.into(),
             "--replay" => arguments.replay = Some(value.into()),
@@ -76,6 +89,17 @@ fn main() -> ExitCode {
         }
     };
     case::keep_panics_quiet();
+    if arguments.targets.is_empty() {
+        let time = Duration::from_secs(arguments.seconds);
+        return match bombs::search(time, arguments.seed, arguments.size, &arguments.out) {
+            Ok(0) => ExitCode::SUCCESS,
+            Ok(_) => ExitCode::FAILURE,
+            Err(error) => {
+                eprintln!("{}: {error}", arguments.out.display());
+                ExitCode::from(2)
+            }
+        };
+    }
     if let Some(file) = &arguments.replay {
         return replay(&arguments, file);
     }
