@@ -58,17 +58,20 @@ pub fn runs(variant: &str, filter: &str) -> Result<Vec<Run>> {
         .collect()
 }
 
-/// The modules of one variant and the published ones, whose names contain `filter`, each once.
+/// The modules of one variant, and of others when `published`, whose names contain `filter`, each once.
 ///
 /// # Errors
 /// When there is no corpus.
-pub fn modules(variant: &str, filter: &str) -> Result<Vec<Module>> {
+pub fn modules(variant: &str, filter: &str, published: bool) -> Result<Vec<Module>> {
     let mut modules: Vec<Module> = Vec::new();
     for run in runs(variant, "")? {
         let name = run.name.split('/').next().unwrap_or_default().to_owned();
         if name.contains(filter) && !modules.iter().any(|module| module.name == name) {
             modules.push(Module { name, path: run.wasm });
         }
+    }
+    if !published {
+        return Ok(modules);
     }
     for line in manifest("published.tsv")?.lines() {
         if let Some((name, path)) = line.split_once('\t') {

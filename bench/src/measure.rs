@@ -1,58 +1,20 @@
 //! One process for each measurement, engines interleaved, several rounds.
 
-use std::io::{Read, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-use std::str::FromStr;
-use std::time::Instant;
+use std::process::Command;
 
 use anyhow::{Context, Result, bail};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::Options;
 use crate::corpus::{self, Run};
-
-/// What is measured.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Engine {
-    Runwell,
-    Cranelift,
-    Winch,
-    Wasmi,
-    Native,
-}
-
-impl Engine {
-    pub const ALL: [Engine; 5] =
-        [Engine::Runwell, Engine::Cranelift, Engine::Winch, Engine::Wasmi, Engine::Native];
-
-    /// Its name on the command line and in tables.
-    pub fn name(self) -> &'static str {
-        match self {
-            Engine::Runwell => "runwell",
-            Engine::Cranelift => "cranelift",
-            Engine::Winch => "winch",
-            Engine::Wasmi => "wasmi",
-            Engine::Native => "native",
-        }
-    }
-}
-
-impl FromStr for Engine {
-    type Err = anyhow::Error;
-
-    fn from_str(name: &str) -> Result<Engine> {
-        Engine::ALL
-            .into_iter()
-            .find(|engine| engine.name() == name)
-            .with_context(|| format!("no engine `{name}`"))
-    }
-}
+use crate::engine::Engine;
+use crate::process::{self, Process};
 
 /// The figures of one process.
-#[derive(Clone, Copy, Default, Debug, Serialize)]
+#[derive(Clone, Copy, Default, Debug, Serialize, Deserialize)]
 pub struct Sample {
     pub wall: f64,
     pub cpu: f64,
@@ -69,11 +31,11 @@ impl Sample {
 }
 
 /// All that was measured of one program with one engine.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Cell {
     pub engine: Engine,
     pub samples: Vec<Sample>,
-    /// Why there are none.
+    /// Why there are none, or no more.
     pub failure: Option<String>,
 }
 
@@ -82,17 +44,10 @@ impl Cell {
     pub fn min(&self, figure: impl Fn(&Sample) -> f64) -> Option<f64> {
         self.samples.iter().map(figure).min_by(f64::total_cmp)
     }
-
-    /// The median of a figure over the samples.
-    pub fn median(&self, figure: impl Fn(&Sample) -> f64) -> Option<f64> {
-        let mut all: Vec<f64> = self.samples.iter().map(figure).collect();
-        all.sort_by(f64::total_cmp);
-        all.get(all.len() / 2).copied()
-    }
 }
 
 /// A program's line of the table.
-#[derive(Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Row {
     pub name: String,
     /// Size of the module.
@@ -105,75 +60,6 @@ impl Row {
     pub fn cell(&self, engine: Engine) -> Option<&Cell> {
         self.cells.iter().find(|cell| cell.engine == engine)
     }
-}
-
-/// What a process left behind.
-pub struct Process {
-    pub stdout: Vec<u8>,
-    pub stderr: Vec<u8>,
-    pub code: i32,
-    pub wall: f64,
-    pub cpu: f64,
-    pub peak: u64,
-}
-
-/// Runs a process to its end.
-///
-/// # Errors
-/// When it cannot be started.
-pub fn process(command: &mut Command) -> Result<Process> {
-    let started = Instant::now();
-    let mut child = command
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .with_context(|| format!("cannot start {:?}", command.get_program()))?;
-    let (mut out, mut err) = (child.stdout.take(), child.stderr.take());
-    let reader = std::thread::spawn(move || {
-        let mut bytes = Vec::new();
-        err.as_mut().map(|pipe| pipe.read_to_end(&mut bytes));
-        bytes
-    });
-    let mut stdout = Vec::new();
-    out.as_mut().map(|pipe| pipe.read_to_end(&mut stdout)).transpose()?;
-    let stderr = reader.join().unwrap_or_default();
-    let mut status = 0;
-    // SAFETY: rusage is plain numbers, for which zeroes are a value; the call fills both.
-    let usage = unsafe {
-        let mut usage: libc::rusage = std::mem::zeroed();
-        if libc::wait4(child.id() as libc::pid_t, &mut status, 0, &mut usage) < 0 {
-            bail!("cannot wait: {}", std::io::Error::last_os_error());
-        }
-        usage
-    };
-    let seconds = |time: libc::timeval| time.tv_sec as f64 + time.tv_usec as f64 * 1e-6;
-    let code = if libc::WIFEXITED(status) {
-        libc::WEXITSTATUS(status)
-    } else {
-        128 + libc::WTERMSIG(status)
-    };
-    Ok(Process {
-        stdout,
-        stderr,
-        code,
-        wall: started.elapsed().as_secs_f64(),
-        cpu: seconds(usage.ru_utime) + seconds(usage.ru_stime),
-        peak: usage.ru_maxrss as u64 * 1024,
-    })
-}
-
-/// The command that starts an engine, but for the native build's.
-///
-/// # Errors
-/// When this program does not know where it is.
-pub fn engine(options: &Options, engine: Engine) -> Result<Command> {
-    if engine == Engine::Runwell {
-        return Ok(Command::new(&options.runwell));
-    }
-    let mut command = Command::new(std::env::current_exe()?);
-    command.args(["peer", engine.name()]);
-    Ok(command)
 }
 
 /// A module with nothing in it: what a process costs before it compiles anything.
@@ -206,9 +92,9 @@ fn single_thread(stats: &Option<Value>, key: &str, done: &Process) -> f64 {
 
 /// Compiles one module once.
 fn compile_once(options: &Options, which: Engine, file: &Path) -> Result<Sample> {
-    let mut command = engine(options, which)?;
-    command.arg("compile").arg(file).arg("--stats=json").args(["--jobs", "1"]);
-    let done = process(&mut command)?;
+    let mut command = which.command(options)?;
+    command.args(["compile", "--stats=json", "--jobs", "1"]).arg(file);
+    let done = process::run(&mut command)?;
     if done.code != 0 {
         bail!("{}", first_line(&done.stderr));
     }
@@ -236,11 +122,13 @@ pub fn compile(options: &Options) -> Result<Vec<Row>> {
     let engines: Vec<Engine> =
         options.engines.iter().copied().filter(|&e| e != Engine::Native).collect();
     let empty = empty()?;
-    let mut rows = vec![Row { name: "(empty)".into(), bytes: 8, cells: cells(&engines) }];
+    let mut rows =
+        vec![Row { name: "(empty)".into(), bytes: 8, cells: cells(options, &engines, "") }];
     let mut files = vec![empty];
-    for module in corpus::modules(&options.variant, &options.filter)? {
+    for module in corpus::modules(&options.variant, &options.filter, options.published)? {
         let bytes = std::fs::metadata(&module.path)?.len();
-        rows.push(Row { name: module.name, bytes, cells: cells(&engines) });
+        let cells = cells(options, &engines, &module.name);
+        rows.push(Row { name: module.name, bytes, cells });
         files.push(module.path);
     }
     for round in 0..options.runs {
@@ -271,13 +159,13 @@ fn run_once(options: &Options, which: Engine, run: &Run) -> Result<Sample> {
         command = Command::new(&run.native);
         dir.iter().for_each(|dir| _ = command.current_dir(dir));
     } else {
-        command = engine(options, which)?;
+        command = which.command(options)?;
         command.args(["run", "--stats=json", "--no-cache", "--jobs", "1"]);
         dir.iter().for_each(|dir| _ = command.arg("--dir").arg(format!("{dir}::/")));
         command.arg(&run.wasm);
     }
     command.args(&run.args);
-    let done = process(&mut command)?;
+    let done = process::run(&mut command)?;
     if done.code != run.code {
         bail!("exit code {}, expected {}: {}", done.code, run.code, first_line(&done.stderr));
     }
@@ -304,7 +192,8 @@ pub fn run(options: &Options) -> Result<Vec<Row>> {
     let mut rows = Vec::new();
     for run in &runs {
         let bytes = std::fs::metadata(&run.wasm)?.len();
-        rows.push(Row { name: run.name.clone(), bytes, cells: cells(&options.engines) });
+        let cells = cells(options, &options.engines, &run.name);
+        rows.push(Row { name: run.name.clone(), bytes, cells });
     }
     for round in 0..options.runs {
         for (row, run) in rows.iter_mut().zip(&runs) {
@@ -324,8 +213,14 @@ pub fn run(options: &Options) -> Result<Vec<Row>> {
     Ok(rows)
 }
 
-fn cells(engines: &[Engine]) -> Vec<Cell> {
-    engines.iter().map(|&engine| Cell { engine, samples: vec![], failure: None }).collect()
+/// Cells without samples; what `--skip` names has its reason already.
+fn cells(options: &Options, engines: &[Engine], name: &str) -> Vec<Cell> {
+    let skipped = |engine: Engine| {
+        let named = |(part, which): &(String, Engine)| *which == engine && name.contains(part);
+        options.skip.iter().any(named).then(|| "left out of this measurement".to_owned())
+    };
+    let cell = |&engine| Cell { engine, samples: vec![], failure: skipped(engine) };
+    engines.iter().map(cell).collect()
 }
 
 /// One line a program and round on standard error.

@@ -1,54 +1,10 @@
-//! The other engines, behind runwell's command line.
-//!
-//! `peer ENGINE run [--stats=json] [--dir HOST[::GUEST]]… [--env K=V]… FILE [ARGS…]` runs a WASI
-//! program and passes its exit code through, 134 for a trap. With `--stats=json` it says on standard
-//! error how long compiling and the call of `_start` took. `peer ENGINE compile FILE` compiles on one
-//! thread and prints the figures on standard output.
+//! wasmtime and wasmi, behind the command line that all engines have.
 
 use std::process::ExitCode;
-use std::time::Instant;
 
 use anyhow::{Context, Result, anyhow, bail};
-use serde_json::json;
 
-/// Enough for programs that recurse deeply; the thread they run on has twice as much.
-const STACK: usize = 64 << 20;
-
-struct Job {
-    stats: bool,
-    dirs: Vec<(String, String)>,
-    env: Vec<(String, String)>,
-    file: String,
-    args: Vec<String>,
-}
-
-/// Wall and processor time of one thing.
-#[derive(Clone, Copy)]
-struct Spent {
-    wall: f64,
-    cpu: f64,
-}
-
-/// A clock that was started.
-struct Clock(Instant, f64);
-
-impl Clock {
-    fn start() -> Clock {
-        Clock(Instant::now(), cpu())
-    }
-
-    fn spent(&self) -> Spent {
-        Spent { wall: self.0.elapsed().as_secs_f64(), cpu: cpu() - self.1 }
-    }
-}
-
-/// Processor seconds of the calling thread, user and system.
-fn cpu() -> f64 {
-    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: the pointer is to a timespec of ours, which the call fills.
-    unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &mut time) };
-    time.tv_sec as f64 + time.tv_nsec as f64 * 1e-9
-}
+use crate::job::{self, Clock, Job, STACK, report_compile, report_run};
 
 /// `bench peer ENGINE run|compile …`
 ///
@@ -56,7 +12,7 @@ fn cpu() -> f64 {
 /// When the module cannot be read, compiled or linked.
 pub fn command(args: &[String]) -> Result<ExitCode> {
     let [engine, verb, rest @ ..] = args else { bail!("peer: ENGINE run|compile FILE") };
-    let (engine, verb, job) = (engine.clone(), verb.clone(), parse(rest)?);
+    let (engine, verb, job) = (engine.clone(), verb.clone(), job::parse(rest)?);
     let thread = std::thread::Builder::new().stack_size(2 * STACK);
     let code = thread.spawn(move || work(&engine, &verb, &job))?.join();
     code.unwrap_or_else(|_| Err(anyhow!("the engine panicked")))
@@ -75,66 +31,6 @@ fn work(engine: &str, verb: &str, job: &Job) -> Result<ExitCode> {
         ("wasmi", "run") => wasmi_run(&bytes, job),
         _ => bail!("peer: cannot {verb} with {engine}"),
     }
-}
-
-fn parse(args: &[String]) -> Result<Job> {
-    let mut job =
-        Job { stats: false, dirs: vec![], env: vec![], file: String::new(), args: vec![] };
-    let mut args = args.iter();
-    while let Some(arg) = args.next() {
-        let mut value = || args.next().with_context(|| format!("{arg} needs a value"));
-        match arg.as_str() {
-            "--stats=json" => job.stats = true,
-            // None of them has one.
-            "--no-cache" => {}
-            "--jobs" => _ = value()?,
-            "--dir" => {
-                let value = value()?;
-                let (host, guest) = value.split_once("::").unwrap_or((value, value));
-                job.dirs.push((host.into(), guest.into()));
-            }
-            "--env" => {
-                let (key, value) = value()?.split_once('=').context("--env K=V")?;
-                job.env.push((key.into(), value.into()));
-            }
-            other if other.starts_with('-') => bail!("peer: no option `{other}`"),
-            file => {
-                job.file = file.into();
-                job.args = args.by_ref().cloned().collect();
-            }
-        }
-    }
-    if job.file.is_empty() {
-        bail!("peer: no file");
-    }
-    if job.stats && job.args.first().is_some_and(|arg| arg == "--stats=json") {
-        job.args.remove(0);
-    }
-    Ok(job)
-}
-
-fn report_run(compile: Spent, run: Spent) {
-    eprintln!(
-        "{}",
-        json!({
-            "compile_seconds": compile.wall,
-            "compile_cpu_seconds": compile.cpu,
-            "run_seconds": run.wall,
-            "run_cpu_seconds": run.cpu,
-        })
-    );
-}
-
-fn report_compile(bytes: usize, spent: Spent, code: Option<u64>) {
-    println!(
-        "{}",
-        json!({
-            "bytes": bytes,
-            "seconds": spent.wall,
-            "cpu_seconds": spent.cpu,
-            "code_bytes": code,
-        })
-    );
 }
 
 fn wasmtime_engine(name: &str) -> wasmtime::Result<wasmtime::Engine> {

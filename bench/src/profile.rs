@@ -11,7 +11,8 @@ use anyhow::{Context, Result, bail};
 
 use crate::Options;
 use crate::corpus;
-use crate::measure::{self, Engine};
+use crate::engine::Engine;
+use crate::process;
 
 /// Counts by name.
 type Counts = Vec<(String, f64)>;
@@ -23,7 +24,7 @@ fn under(tool: &[&str], log: &Path, program: &Command) -> Result<String> {
     command.args(&tool[1..]).arg(program.get_program()).args(program.get_args());
     // What an earlier process left there is not to be read.
     let _ = std::fs::remove_file(log);
-    let done = measure::process(&mut command).with_context(|| format!("{} is needed", tool[0]))?;
+    let done = process::run(&mut command).with_context(|| format!("{} is needed", tool[0]))?;
     std::fs::read_to_string(log)
         .with_context(|| format!("{} said: {}", tool[0], String::from_utf8_lossy(&done.stderr)))
 }
@@ -70,7 +71,7 @@ fn valgrind(log: &Path, program: &Command) -> Result<Counts> {
 
 /// Counts of a run less those of compiling.
 fn run_alone(options: &Options, which: Engine, run: &corpus::Run, dir: &Path) -> Result<Counts> {
-    let mut whole = measure::engine(options, which)?;
+    let mut whole = which.command(options)?;
     whole.args(["run", "--no-cache", "--jobs", "1"]);
     match run.mapped.as_str() {
         "-" => {}
@@ -78,7 +79,7 @@ fn run_alone(options: &Options, which: Engine, run: &corpus::Run, dir: &Path) ->
         host => _ = whole.arg("--dir").arg(format!("{host}::/")),
     }
     whole.arg(&run.wasm).args(&run.args);
-    let mut compile = measure::engine(options, which)?;
+    let mut compile = which.command(options)?;
     compile.arg("compile").arg(&run.wasm).args(["--jobs", "1"]);
     let log = dir.join("counts.txt");
     let mut counter: fn(&Path, &Command) -> Result<Counts> = perf;

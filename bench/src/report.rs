@@ -3,80 +3,62 @@
 use std::fmt::Write;
 
 use anyhow::{Context, Result};
-use serde_json::json;
 
-use crate::Options;
-use crate::corpus;
-use crate::measure::{Engine, Row, Sample};
+use crate::engine::Engine;
+use crate::measure::{Row, Sample};
+use crate::results::{Builds, Results, best, docs, geomean, ratios};
+use crate::{latency, plot, v8};
 
-/// The geometric mean; none of nothing.
-fn geomean(values: &[f64]) -> Option<f64> {
-    let positive: Vec<f64> = values.iter().copied().filter(|v| *v > 0.0).collect();
-    if positive.is_empty() {
-        return None;
-    }
-    Some((positive.iter().map(|v| v.ln()).sum::<f64>() / positive.len() as f64).exp())
-}
-
-fn best(row: &Row, engine: Engine, figure: impl Fn(&Sample) -> f64) -> Option<f64> {
-    let cell = row.cell(engine)?;
-    if cell.failure.is_some() { None } else { cell.min(figure) }
-}
-
-fn text(value: Option<f64>, unit: &str) -> String {
+fn text(value: Option<f64>) -> String {
     match value {
-        Some(value) if value >= 100.0 => format!("{value:.0}{unit}"),
-        Some(value) if value >= 10.0 => format!("{value:.1}{unit}"),
-        Some(value) if value >= 0.1 => format!("{value:.2}{unit}"),
-        Some(value) => format!("{value:.3}{unit}"),
+        Some(value) if value >= 100.0 => format!("{value:.0}"),
+        Some(value) if value >= 10.0 => format!("{value:.1}"),
+        Some(value) if value >= 0.1 => format!("{value:.2}"),
+        Some(value) => format!("{value:.3}"),
         None => "–".into(),
     }
 }
 
-/// A table of one figure: its values, ratios to Cranelift, and the ratios' geometric means.
+/// A table of one figure: its values, in parentheses their ratios to Cranelift's, and the ratios'
+/// geometric means with the number of programs that they are over.
 fn table(
     engines: &[Engine],
-    rows: &[Row],
-    unit: &str,
+    rows: &[&Row],
     figure: impl Fn(&Row, Engine) -> Option<f64>,
 ) -> String {
     let mut out = String::new();
-    let compared: Vec<Engine> =
-        engines.iter().copied().filter(|&engine| engine != Engine::Cranelift).collect();
-    let both = engines.contains(&Engine::Cranelift);
-    let mut head = format!("| {:<22} |", "program");
-    let mut rule = format!("|{}|", "-".repeat(24));
+    let mut head = format!("| {:<20} |", "program");
+    let mut rule = format!("|{}|", "-".repeat(22));
     for engine in engines {
-        let _ = write!(head, " {:>10} |", engine.name());
-        rule += &format!("{}:|", "-".repeat(11));
-    }
-    for engine in compared.iter().filter(|_| both) {
-        let _ = write!(head, " {:>14} |", format!("{} ratio", engine.name()));
-        rule += &format!("{}:|", "-".repeat(15));
+        let _ = write!(head, " {:>17} |", engine.name());
+        rule += &format!("{}:|", "-".repeat(18));
     }
     let _ = writeln!(out, "{head}\n{rule}");
-    let mut ratios: Vec<Vec<f64>> = vec![Vec::new(); compared.len()];
+    let mut ratios: Vec<Vec<f64>> = vec![Vec::new(); engines.len()];
     for row in rows {
-        let _ = write!(out, "| {:<22} |", row.name);
-        for &engine in engines {
-            let _ = write!(out, " {:>10} |", text(figure(row, engine), unit));
-        }
+        let _ = write!(out, "| {:<20} |", row.name);
         let base = figure(row, Engine::Cranelift).filter(|base| *base > 0.0);
-        for (i, &engine) in compared.iter().enumerate().filter(|_| both) {
-            let ratio = base.and_then(|base| Some(figure(row, engine)? / base));
-            ratios[i].extend(ratio);
-            let _ = write!(out, " {:>14} |", text(ratio, ""));
+        for (ratios, &engine) in ratios.iter_mut().zip(engines) {
+            let value = figure(row, engine);
+            let ratio = value.zip(base).map(|(value, base)| value / base);
+            let mut cell = text(value);
+            if let Some(ratio) = ratio.filter(|_| engine != Engine::Cranelift) {
+                cell += &format!(" ({})", text(Some(ratio)));
+                ratios.push(ratio);
+            }
+            let _ = write!(out, " {cell:>17} |");
         }
         out.push('\n');
     }
-    if both && !compared.is_empty() {
-        let _ = write!(out, "| {:<22} |", "**geometric mean**");
-        for _ in engines {
-            let _ = write!(out, " {:>10} |", "");
-        }
-        for ratios in &ratios {
-            let mean = format!("**{}** ({})", text(geomean(ratios), ""), ratios.len());
-            let _ = write!(out, " {mean:>14} |");
+    if ratios.iter().any(|ratios| !ratios.is_empty()) {
+        let _ = write!(out, "| {:<20} |", "**geometric mean**");
+        for (ratios, &engine) in ratios.iter().zip(engines) {
+            let mean = match geomean(ratios) {
+                Some(mean) => format!("**{}** of {}", text(Some(mean)), ratios.len()),
+                None if engine == Engine::Cranelift => "1".into(),
+                None => "–".into(),
+            };
+            let _ = write!(out, " {mean:>17} |");
         }
         out.push('\n');
     }
@@ -92,56 +74,47 @@ fn baseline(rows: &[Row], engine: Engine) -> f64 {
 }
 
 /// Compile time, peak memory and machine code.
-pub fn compile_table(options: &Options, rows: &[Row]) -> String {
+pub fn compile_tables(results: &Results, builds: &Builds) -> String {
     let engines: Vec<Engine> =
-        options.engines.iter().copied().filter(|&e| e != Engine::Native).collect();
-    let programs: Vec<&Row> = rows.iter().filter(|row| row.name != "(empty)").collect();
-    let programs: Vec<Row> = programs
-        .into_iter()
-        .map(|row| Row { name: row.name.clone(), bytes: row.bytes, cells: row.cells.clone() })
-        .collect();
+        builds.engines.iter().copied().filter(|&e| e != Engine::Native).collect();
+    let rows: Vec<&Row> = builds.compile.iter().filter(|row| row.name != "(empty)").collect();
+    let time = |sample: &Sample| results.time(sample);
     let mut out = String::new();
     let _ = writeln!(out, "\n### Compile time, milliseconds, one thread\n");
-    out += &table(&engines, &programs, "", |row, engine| {
-        Some(best(row, engine, |sample| sample.time(options.cpu))? * 1e3)
-    });
+    out += &table(&engines, &rows, |row, engine| Some(best(row, engine, time)? * 1e3));
     let _ = writeln!(out, "\n### Compile time, microseconds per byte of module\n");
-    out += &table(&engines, &programs, "", |row, engine| {
-        Some(best(row, engine, |sample| sample.time(options.cpu))? * 1e6 / row.bytes as f64)
+    out += &table(&engines, &rows, |row, engine| {
+        Some(best(row, engine, time)? * 1e6 / row.bytes as f64)
     });
     let _ = writeln!(out, "\n### Peak memory while compiling, over that of the empty module, MB\n");
-    out += &table(&engines, &programs, "", |row, engine| {
-        let peak = best(row, engine, |sample| sample.peak as f64)? - baseline(rows, engine);
-        Some((peak / 1e6).max(0.001))
+    out += &table(&engines, &rows, |row, engine| {
+        let peak = best(row, engine, |sample| sample.peak as f64)?;
+        Some(((peak - baseline(&builds.compile, engine)) / 1e6).max(0.001))
     });
-    let _ = writeln!(out, "\n### Machine code, bytes per byte of module\n");
-    let coded: Vec<Engine> = engines.iter().copied().filter(|&e| e != Engine::Wasmi).collect();
-    out += &table(&coded, &programs, "", |row, engine| {
+    let code = |row: &Row, engine| {
         let code = best(row, engine, |sample| sample.code.unwrap_or(0) as f64)?;
         (code > 0.0).then_some(code / row.bytes as f64)
-    });
-    out + &failures(rows)
+    };
+    let says = |engine: &Engine| rows.iter().any(|row| code(row, *engine).is_some());
+    let coded: Vec<Engine> = engines.iter().copied().filter(says).collect();
+    let _ = writeln!(out, "\n### Machine code, bytes per byte of module\n");
+    out += &table(&coded, &rows, code);
+    out + &failures(&builds.compile)
 }
 
 /// Run time.
-pub fn run_table(options: &Options, rows: &[Row]) -> String {
+pub fn run_tables(results: &Results, builds: &Builds) -> String {
+    let time = |sample: &Sample| results.time(sample);
     let mut out = String::new();
     let _ = writeln!(out, "\n### Run time, seconds\n");
-    out += &table(&options.engines, rows, "", |row, engine| {
-        best(row, engine, |sample| sample.time(options.cpu))
-    });
+    let all: Vec<&Row> = builds.run.iter().collect();
+    out += &table(&builds.engines, &all, |row, engine| best(row, engine, time));
     let (kernels, programs): (Vec<&Row>, Vec<&Row>) =
-        rows.iter().partition(|row| row.name.starts_with("k-"));
+        all.iter().partition(|row| row.name.starts_with("k-"));
     for (what, rows) in [("kernels", kernels), ("programs", programs)] {
         let mut parts = Vec::new();
-        for &engine in options.engines.iter().filter(|&&e| e != Engine::Cranelift) {
-            let ratios: Vec<f64> = rows
-                .iter()
-                .filter_map(|row| {
-                    let time = |engine| best(row, engine, |sample| sample.time(options.cpu));
-                    Some(time(engine)? / time(Engine::Cranelift)?)
-                })
-                .collect();
+        for &engine in builds.engines.iter().filter(|&&e| e != Engine::Cranelift) {
+            let ratios = ratios(rows.iter().copied(), engine, time);
             let worst = ratios.iter().copied().fold(0.0, f64::max);
             if let Some(mean) = geomean(&ratios) {
                 parts.push(format!("{} {mean:.3} (worst {worst:.2})", engine.name()));
@@ -151,97 +124,156 @@ pub fn run_table(options: &Options, rows: &[Row]) -> String {
             let _ = writeln!(out, "\nGeometric means over the {what}: {}.", parts.join(", "));
         }
     }
-    out + &failures(rows)
+    out + &failures(&builds.run)
 }
 
-/// What could not be measured, and why: a mean is over what is there.
+/// What could not be measured, and why: a mean is over what is there. What fails everywhere for the
+/// same reason, but for names and numbers, is one line.
 fn failures(rows: &[Row]) -> String {
-    let mut out = String::new();
+    let mut groups: Vec<(Engine, String, &str, Vec<&str>)> = Vec::new();
     for row in rows {
         for cell in &row.cells {
-            if let Some(failure) = &cell.failure {
-                let _ = writeln!(out, "- {} with {}: {failure}", row.name, cell.engine.name());
+            let Some(failure) = &cell.failure else { continue };
+            let kind = kind(failure);
+            match groups.iter_mut().find(|(engine, k, ..)| *engine == cell.engine && *k == kind) {
+                Some((.., names)) => names.push(&row.name),
+                None => groups.push((cell.engine, kind, failure, vec![&row.name])),
             }
         }
+    }
+    let mut out = String::new();
+    for (engine, _, failure, names) in groups {
+        let _ = match names.as_slice() {
+            [name] => writeln!(out, "- {} {name}: {failure}", engine.name()),
+            [first, rest @ ..] => writeln!(
+                out,
+                "- {}, {first} and {} others ({}): {failure}",
+                engine.name(),
+                rest.len(),
+                rest.join(", ")
+            ),
+            [] => Ok(()),
+        };
     }
     if out.is_empty() { out } else { format!("\nNot measured:\n\n{out}") }
 }
 
-/// Writes every sample.
-///
-/// # Errors
-/// When the file cannot be written.
-pub fn write_json(options: &Options, compile: &[Row], run: &[Row]) -> Result<()> {
-    if let Some(parent) = options.json.parent() {
-        std::fs::create_dir_all(parent)?;
-    }
-    let medians = |rows: &[Row]| -> serde_json::Value {
-        rows.iter()
-            .map(|row| {
-                let cells: serde_json::Map<String, serde_json::Value> = row
-                    .cells
-                    .iter()
-                    .map(|cell| {
-                        let time = |sample: &Sample| sample.time(options.cpu);
-                        let figures = json!({"min": cell.min(time), "median": cell.median(time)});
-                        (cell.engine.name().to_owned(), figures)
-                    })
-                    .collect();
-                (row.name.clone(), serde_json::Value::Object(cells))
-            })
-            .collect::<serde_json::Map<_, _>>()
-            .into()
-    };
-    let value = json!({
-        "command": options.command,
-        "metric": if options.cpu { "cpu" } else { "wall" },
-        "variant": options.variant,
-        "seconds": {"compile": medians(compile), "run": medians(run)},
-        "compile": compile,
-        "run": run,
-    });
-    std::fs::write(&options.json, serde_json::to_vec_pretty(&value)?)
-        .with_context(|| format!("cannot write {}", options.json.display()))?;
-    eprintln!("figures: {}", options.json.display());
-    Ok(())
+/// A failure without what differs from program to program: everything up to the last colon, and the
+/// place in the module.
+fn kind(failure: &str) -> String {
+    let reason = failure.rsplit_once(": ").map_or(failure, |(_, last)| last);
+    reason.split(" (at offset").next().unwrap_or(reason).into()
 }
 
-fn processor() -> String {
-    let cores = std::thread::available_parallelism().map_or(0, usize::from);
-    let text = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let model = text
-        .lines()
-        .find_map(|line| line.strip_prefix("model name")?.split_once(':'))
-        .map_or("x86-64", |(_, name)| name.trim());
-    format!("{model}, {cores} cores")
-}
-
-/// Writes `docs/benchmarks.md`.
+/// Writes `docs/benchmarks.md` and its picture.
 ///
 /// # Errors
-/// When the file cannot be written.
-pub fn write_markdown(options: &Options, compile: &[Row], run: &[Row]) -> Result<()> {
-    let path = corpus::root().join("docs/benchmarks.md");
-    let command = options.command.trim_start_matches("bench ");
-    let text = format!(
-        "# Benchmarks\n\n\
-         Side by side in one go, on one machine ({machine}): a process for each measurement, engines \
-         interleaved, minima of {runs} rounds (of one for wasmi's run times). Times are {metric}. \
-         Ratios are to Cranelift, below 1 is better than it. The peers are pinned in \
-         `bench/Cargo.toml`: wasmtime 48.0.8 with Cranelift and with Winch, wasmi 2.0.0; each with \
-         its default options. The programs are those of `cargo xtask corpus`, WebAssembly and native \
-         builds by the same compiler at `-O2`; `k-` marks the kernels of `corpus/kernels`. Native \
-         builds are for the baseline x86-64, whose vector instructions the compiler uses.\n\n\
-         ```sh\ncargo xtask corpus\ncargo build --release\n\
-         cargo run --release --manifest-path bench/Cargo.toml -- {command}\n```\n\n\
-         ## Compiling\n{compiling}\n## Running\n{running}",
-        machine = processor(),
-        runs = options.runs,
-        metric = if options.cpu { "processor seconds" } else { "elapsed seconds" },
-        compiling = compile_table(options, compile),
-        running = run_table(options, run),
-    );
-    std::fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
+/// When a file cannot be written.
+pub fn write(results: &Results) -> Result<()> {
+    let path = docs("benchmarks.md");
+    std::fs::write(&path, markdown(results))
+        .with_context(|| format!("cannot write {}", path.display()))?;
     eprintln!("report: {}", path.display());
-    Ok(())
+    plot::write(results, &docs("benchmarks.svg"))
+}
+
+fn markdown(results: &Results) -> String {
+    let minima = match results.runs {
+        1 => "one round, so that single figures vary by some percent".to_owned(),
+        rounds => format!("minima of {rounds} rounds (of one for wasmi's run times)"),
+    };
+    let mut out = format!(
+        "# Benchmarks\n\n\
+         ![Compile time and run time of all engines](benchmarks.svg)\n\n\
+         Side by side in one go, on one machine ({machine}): a process for each measurement, engines \
+         interleaved, {minima}. Times are {metric}; {before:.1} processes wanted to run when it began \
+         and {after:.1} when it ended, this one among them. Ratios, in parentheses, are to Cranelift, below 1 is \
+         better than it.\n\n\
+         The peers are pinned: wasmtime 48.0.8 with Cranelift and with Winch and wasmi 2.0.0 in \
+         `bench/Cargo.toml`, V8 as it is in npm's `node` {node}. Each has its default options, \
+         but that it compiles on one thread and everything before it runs; V8 thus with its \
+         optimizing compiler, TurboFan, alone, or with its baseline compiler, Liftoff, alone \
+         (`bench/src/v8.rs` has the flags), which is not what it does by default. V8's programs get WASI \
+         from node, the others' from the crates that belong to them.\n\n\
+         The programs are those of `cargo xtask corpus`, WebAssembly and native builds by the same \
+         compiler at `-O2`; `k-` marks the kernels of `corpus/kernels`. Native builds are for the \
+         baseline x86-64, whose vector instructions the compiler uses.\n\n\
+         ```sh\ncargo xtask corpus\ncargo build --release\n\
+         cargo run --release --manifest-path bench/Cargo.toml -- {command}\n```\n",
+        machine = results.machine,
+        metric = if results.cpu { "processor seconds" } else { "elapsed seconds" },
+        before = results.load[0],
+        after = results.load[1],
+        node = v8::VERSION,
+        command = results.command.trim_start_matches("bench "),
+    );
+    out += "\n## Compiling\n";
+    out += &compile_tables(results, &results.main);
+    out += "\n## Running\n";
+    out += &run_tables(results, &results.main);
+    if let Some(base) = &results.base {
+        out += "\n## Engines without tail calls\n\n\
+                The programs above use tail calls, which some engines do not have. So those are measured, \
+                beside Cranelift once more, with builds of the same programs for WebAssembly without its \
+                optional features.\n";
+        out += &compile_tables(results, base);
+        out += &run_tables(results, base);
+    }
+    if !results.latency.is_empty() {
+        out += "\n## Instantiating and calling\n\n\
+                Least times of 25 batches in each round, medians in parentheses (`bench latency`, \
+                `bench/src/latency/program.rs`). The module is a small one, as plug-ins are: a memory \
+                with data, a table, a global, an imported function. The ratio is to the better one of \
+                wasmtime's allocators. Memory is that of each of 10,000 instances alive at once, each in \
+                its store, not called yet.\n\n";
+        out += &latency::table(&results.latency);
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::measure::Cell;
+
+    fn row(name: &str, cells: &[(Engine, f64)]) -> Row {
+        let cell = |&(engine, cpu): &(Engine, f64)| Cell {
+            engine,
+            samples: vec![Sample { cpu, ..Sample::default() }],
+            failure: None,
+        };
+        Row { name: name.into(), bytes: 1000, cells: cells.iter().map(cell).collect() }
+    }
+
+    #[test]
+    fn ratios_stand_beside_the_values_and_their_mean_below() {
+        let rows = [
+            row("a", &[(Engine::Runwell, 1.0), (Engine::Cranelift, 2.0)]),
+            row("b", &[(Engine::Runwell, 4.0), (Engine::Cranelift, 2.0)]),
+        ];
+        let text = table(
+            &[Engine::Runwell, Engine::Cranelift],
+            &rows.iter().collect::<Vec<_>>(),
+            |row, engine| best(row, engine, |sample| sample.cpu),
+        );
+        let lines: Vec<String> = text
+            .lines()
+            .map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "))
+            .collect();
+        assert_eq!(lines[2], "| a | 1.00 (0.50) | 2.00 |");
+        assert_eq!(lines[3], "| b | 4.00 (2.00) | 2.00 |");
+        assert_eq!(lines[4], "| **geometric mean** | **1.00** of 2 | 1 |");
+    }
+
+    #[test]
+    fn alike_failures_are_one_line() {
+        let mut rows = [row("a", &[(Engine::Winch, 1.0)]), row("b", &[(Engine::Winch, 1.0)])];
+        rows[0].cells[0].failure = Some("error: f: no tail calls (at offset 0x9)".into());
+        rows[1].cells[0].failure = Some("error: g: no tail calls (at offset 0x7)".into());
+        assert_eq!(
+            failures(&rows),
+            "\nNot measured:\n\n\
+             - winch, a and 1 others (b): error: f: no tail calls (at offset 0x9)\n"
+        );
+    }
 }

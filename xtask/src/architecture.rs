@@ -43,7 +43,7 @@ pub(crate) fn check(args: &[String]) -> Result {
 fn sources(root: &Path) -> Result<BTreeSet<String>> {
     let mut found = BTreeSet::new();
     let mut pending: Vec<PathBuf> =
-        ["crates", "xtask", "bench/src", "fuzz"].map(|dir| root.join(dir)).into();
+        ["crates", "xtask", "bench", "fuzz"].map(|dir| root.join(dir)).into();
     while let Some(dir) = pending.pop() {
         // What builds leave behind is no source, and a room may not be there.
         if dir.ends_with("target") || !dir.exists() {

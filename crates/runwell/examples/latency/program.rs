@@ -1,5 +1,5 @@
-//! What instantiating and calling cost, in nanoseconds. The same file is compiled against wasmtime
-//! in `bench/`, so that both do exactly the same.
+//! What instantiating and calling cost, in nanoseconds. `bench latency` measures this and more, beside
+//! other engines.
 
 use std::hint::black_box;
 use std::time::Instant;
