@@ -12,7 +12,6 @@ mod ci;
 mod corpus;
 mod corpus_test;
 mod costs;
-mod iterations;
 mod process;
 
 use std::path::{Path, PathBuf};
@@ -60,12 +59,6 @@ const STEPS: &[Step] = &[
         takes: "[--runwell CMD] [FILTER]",
         does: "the shares of the compiler's budgets that real functions use",
         run: budgets::command,
-    },
-    Step {
-        name: "iterations",
-        takes: "",
-        does: "the compiler's steps keep up with what it executes",
-        run: iterations::command,
     },
     Step { name: "ci", takes: "", does: "all of the above", run: ci::command },
     Step {
