@@ -12,7 +12,6 @@ const ORDER: &[(&str, &[&str])] = &[
     ("clippy", &[]),
     ("doc", &[]),
     ("corpus-test", &["--fast"]),
-    ("budgets", &[]),
     ("test", &[]),
 ];
 
