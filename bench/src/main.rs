@@ -6,6 +6,8 @@
 //! alone; wasmtime and wasmi are in this same program ([`peer`]), V8 in npm's `node` ([`v8`]). Times are of the processor by default, since a machine that is used for something
 //! else disturbs them least.
 
+mod bombs;
+mod bombs_plot;
 mod corpus;
 mod engine;
 mod features;
@@ -35,6 +37,8 @@ usage: bench compile [OPTIONS] [FILTER]   compile time, memory and code size
        bench all     [OPTIONS] [FILTER]   all of it, written to docs/benchmarks.md and .svg
        bench report  [--json PATH]        docs/benchmarks.md and .svg again, of what `all` measured
        bench plot    [--json PATH] [FILE] the picture alone               [docs/benchmarks.svg]
+       bench bombs   [OPTIONS] [FAMILY…] hostile modules; --sizes A,B, --timeout SECONDS,
+                                         --vs A,B: runwell and these, --report FILE.md
        bench profile [OPTIONS] PROGRAM    instructions and cycles, runwell beside Cranelift
        bench features FILE…               what a module needs of an engine
        bench peer ENGINE run|compile …    an engine with runwell's command line
@@ -87,6 +91,7 @@ fn dispatch(args: &[String]) -> Result<ExitCode> {
     };
     match name.as_str() {
         "peer" => return peer::command(rest),
+        "bombs" => bombs::command(args)?,
         "features" => features::command(rest)?,
         "compile" => {
             let options = parse(args)?;

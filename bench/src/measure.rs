@@ -98,17 +98,22 @@ fn compile_once(options: &Options, which: Engine, file: &Path) -> Result<Sample>
     if done.code != 0 {
         bail!("{}", first_line(&done.stderr));
     }
+    Ok(sample(&done))
+}
+
+/// The figures of a process that has compiled a module.
+pub fn sample(done: &Process) -> Sample {
     let stats = json(&done.stdout).or_else(|| json(&done.stderr));
-    Ok(Sample {
+    Sample {
         wall: number(&stats, "seconds").unwrap_or(done.wall),
-        cpu: number(&stats, "cpu_seconds").unwrap_or(single_thread(&stats, "seconds", &done)),
+        cpu: number(&stats, "cpu_seconds").unwrap_or(single_thread(&stats, "seconds", done)),
         peak: done.peak,
         code: number(&stats, "code_bytes").map(|bytes| bytes as u64),
-    })
+    }
 }
 
 /// The first line that says what went wrong; a list of causes follows it where there is one.
-fn first_line(stderr: &[u8]) -> String {
+pub fn first_line(stderr: &[u8]) -> String {
     let text = String::from_utf8_lossy(stderr);
     let line = text.lines().find(|line| !line.trim().is_empty()).unwrap_or("no message");
     line.chars().take(160).collect()
