@@ -150,7 +150,7 @@ impl Companion {
     pub fn build(&self) -> Result<()> {
         eprintln!("bench: building {}", self.what);
         let status = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
-            .args(["build", "--quiet", "--release", "--locked", "--manifest-path"])
+            .args(["build", "--quiet", "--release", "--manifest-path"])
             .arg(corpus::root().join("bench").join(self.dir).join("Cargo.toml"))
             .arg("--target-dir")
             .arg(self.target())

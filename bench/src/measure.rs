@@ -30,6 +30,9 @@ impl Sample {
     }
 }
 
+/// The failure of a cell that was not to be measured.
+pub const SKIPPED: &str = "left out of this measurement";
+
 /// All that was measured of one program with one engine.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Cell {
@@ -222,7 +225,7 @@ pub fn run(options: &Options) -> Result<Vec<Row>> {
 fn cells(options: &Options, engines: &[Engine], name: &str) -> Vec<Cell> {
     let skipped = |engine: Engine| {
         let named = |(part, which): &(String, Engine)| *which == engine && name.contains(part);
-        options.skip.iter().any(named).then(|| "left out of this measurement".to_owned())
+        options.skip.iter().any(named).then(|| SKIPPED.to_owned())
     };
     let cell = |&engine| Cell { engine, samples: vec![], failure: skipped(engine) };
     engines.iter().map(cell).collect()

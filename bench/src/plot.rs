@@ -13,7 +13,7 @@ use crate::engine::Engine;
 use crate::results::{Builds, Results, geomean, ratios};
 
 const WIDTH: f64 = 820.0;
-const HEIGHT: f64 = 520.0;
+const HEIGHT: f64 = 526.0;
 /// What the axes leave for the points.
 const FIELD: Rect = Rect { left: 78.0, top: 58.0, right: 796.0, bottom: 446.0 };
 /// Pixels of a letter of a label and of a line, generously: readers' fonts differ.
@@ -190,10 +190,11 @@ text{font:13px -apple-system,'Segoe UI',Roboto,'Noto Sans',Helvetica,Arial,sans-
 .title{font-size:17px;font-weight:600}.soft{fill:#59636e}.page{fill:#fff;stroke:#d1d9e0}\
 .grid{stroke:#e4e9ee}.one{stroke:#9aa4ae}.native{stroke:#59636e;stroke-dasharray:5 4}\
 .peer{fill:#4a6fa5}.ours{fill:#c2410c}.name{font-weight:500}text.ours{font-weight:700}\
+.name,text.ours{paint-order:stroke;stroke:#fff;stroke-width:4px;stroke-linejoin:round}\
 .lead{stroke:#9aa4ae}\
 @media(prefers-color-scheme:dark){text{fill:#f0f6fc}.soft{fill:#9198a1}\
 .page{fill:#0d1117;stroke:#3d444d}.grid{stroke:#21272e}.one{stroke:#656c76}\
-.native{stroke:#9198a1}.peer{fill:#79a8e8}.ours{fill:#fb8147}.lead{stroke:#656c76}}";
+.native{stroke:#9198a1}.name,text.ours{stroke:#0d1117}.peer{fill:#79a8e8}.ours{fill:#fb8147}.lead{stroke:#656c76}}";
 
 fn draw(points: &[Point], native: Option<f64>) -> String {
     let x = Axis::new(points.iter().map(|p| p.compile), 1.9, FIELD.left, FIELD.right);

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::engine::Engine;
 use crate::latency::Latencies;
-use crate::measure::{Row, Sample};
+use crate::measure::{Row, SKIPPED, Sample};
 use crate::{Options, corpus, engine, latency, measure};
 
 /// The figures of one variant of the programs.
@@ -80,11 +80,16 @@ impl Results {
         Ok(results)
     }
 
-    /// Engines that failed at more than half of what runs, and the one to compare with.
+    /// Engines that failed at more than half of what they were to run, and the one to compare with.
     fn need_base(&self) -> Vec<Engine> {
         let fails = |&engine: &Engine| {
-            let failed = |row: &&Row| row.cell(engine).is_some_and(|cell| cell.failure.is_some());
-            self.main.run.iter().filter(failed).count() * 2 > self.main.run.len()
+            let failures = self.main.run.iter().filter_map(|row| row.cell(engine));
+            let (mut tried, mut failed) = (0, 0);
+            for failure in failures.map(|cell| cell.failure.as_deref()) {
+                tried += usize::from(failure != Some(SKIPPED));
+                failed += usize::from(failure.is_some_and(|why| why != SKIPPED));
+            }
+            failed * 2 > tried
         };
         let mut engines: Vec<Engine> = self.main.engines.iter().copied().filter(fails).collect();
         if !engines.is_empty() {
@@ -174,7 +179,47 @@ pub fn machine() -> String {
     format!("{model}, {cores} cores")
 }
 
-/// Where the report goes.
+/// A file of the documentation.
 pub fn docs(name: &str) -> std::path::PathBuf {
     corpus::root().join("docs").join(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::measure::Cell;
+
+    #[test]
+    fn engines_that_fail_get_the_base_builds_and_those_left_out_do_not() {
+        let cell = |engine, failure: Option<&str>| Cell {
+            engine,
+            samples: vec![],
+            failure: failure.map(str::to_owned),
+        };
+        let row = |name: &str| Row {
+            name: name.into(),
+            bytes: 8,
+            cells: vec![
+                cell(Engine::Cranelift, None),
+                cell(Engine::Winch, Some("no tail calls")),
+                cell(Engine::Wasmi, Some(SKIPPED)),
+            ],
+        };
+        let results = Results {
+            command: "bench all".into(),
+            machine: String::new(),
+            load: [0.0; 2],
+            cpu: true,
+            runs: 1,
+            main: Builds {
+                variant: "full".into(),
+                engines: vec![Engine::Cranelift, Engine::Winch, Engine::Wasmi],
+                compile: vec![],
+                run: vec![row("a"), row("b")],
+            },
+            base: None,
+            latency: vec![],
+        };
+        assert_eq!(results.need_base(), [Engine::Cranelift, Engine::Winch]);
+    }
 }
