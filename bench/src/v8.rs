@@ -1,7 +1,8 @@
 //! V8, as npm's package `node` brings it: fetched, pinned by version and checksum, with the flags that
 //! make it compile everything at once and with one compiler.
 
-use std::path::PathBuf;
+use std::io::Read;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
@@ -51,7 +52,7 @@ pub fn flags(engine: Engine) -> [&'static str; 5] {
 /// When the package cannot be had, or the program in it is not the pinned one.
 pub fn fetch() -> Result<()> {
     let path = path();
-    if std::fs::read(&path).is_ok_and(|bytes| sha256(&bytes) == SHA256) {
+    if sha256(&path).is_ok_and(|found| found == SHA256) {
         return Ok(());
     }
     let what = format!("{PACKAGE}@{VERSION}");
@@ -68,28 +69,39 @@ pub fn fetch() -> Result<()> {
         bail!("npm pack {what}: {}", String::from_utf8_lossy(&packed.stderr).trim());
     }
     let archive = dir.join(String::from_utf8_lossy(&packed.stdout).trim());
+    // Written beside and renamed: a program that is cut short is never there under its name.
+    let beside = dir.join("node.new");
     let unpacked = Command::new("tar")
         .arg("-xzOf")
         .arg(&archive)
         .arg("package/bin/node")
-        .output()
+        .stdout(std::fs::File::create(&beside)?)
+        .status()
         .context("cannot start tar")?;
-    if !unpacked.status.success() {
-        bail!("{}: {}", archive.display(), String::from_utf8_lossy(&unpacked.stderr).trim());
+    if !unpacked.success() {
+        bail!("{}: cannot be unpacked", archive.display());
     }
-    let found = sha256(&unpacked.stdout);
+    let found = sha256(&beside)?;
     if found != SHA256 {
         bail!("{what}: bin/node has SHA-256 {found}, pinned is {SHA256}");
     }
-    // Written beside and renamed: a program that is cut short is never there under its name.
-    let beside = dir.join("node.new");
-    std::fs::write(&beside, &unpacked.stdout)?;
     std::fs::set_permissions(&beside, std::os::unix::fs::PermissionsExt::from_mode(0o755))?;
     std::fs::rename(&beside, &path)?;
     std::fs::remove_file(&archive)?;
     Ok(())
 }
 
-fn sha256(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+/// Hashes a file piece by piece: the peak of this process's memory is the least that the kernel reports
+/// of any process it starts.
+fn sha256(path: &Path) -> std::io::Result<String> {
+    let mut file = std::fs::File::open(path)?;
+    let mut hash = Sha256::new();
+    let mut piece = vec![0; 1 << 16];
+    loop {
+        match file.read(&mut piece)? {
+            0 => break,
+            count => hash.update(&piece[..count]),
+        }
+    }
+    Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
 }
