@@ -13,6 +13,7 @@ mod corpus;
 mod corpus_test;
 mod costs;
 mod process;
+mod quote;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -61,6 +62,12 @@ const STEPS: &[Step] = &[
         run: budgets::command,
     },
     Step { name: "ci", takes: "", does: "all of the above", run: ci::command },
+    Step {
+        name: "quote",
+        takes: "[--runwell FILE] [FILTER]",
+        does: "compare quotes of the corpus with what compiling it costs",
+        run: quote::command,
+    },
     Step {
         name: "costs",
         takes: "[--rounds N] [--instructions] [FILTER]",

@@ -17,6 +17,7 @@ mod objdump;
 mod options_file;
 mod output;
 mod progress;
+mod quote;
 mod replay;
 mod run;
 mod settings;
@@ -43,6 +44,7 @@ fn dispatch(options: &Options) -> Result<ExitCode> {
         Command::Run(options) => run::run(options),
         Command::Replay(options) => replay::replay(options),
         Command::Compile(options) => compile::compile(options),
+        Command::Quote(options) => quote::quote(options),
         Command::Validate(options) => compile::validate(options),
         Command::Wast(options) => wast::wast(options),
         Command::Inspect(options) => inspect::inspect(options),

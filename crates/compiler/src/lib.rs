@@ -12,6 +12,7 @@ pub mod image;
 pub mod inspect;
 pub mod options;
 pub mod pipeline;
+pub mod quote;
 pub mod report;
 pub mod schedule;
 pub mod serialize;
@@ -24,6 +25,7 @@ pub use inspect::{
 };
 pub use options::Options;
 pub use pipeline::{CompiledModule, Progress, Watch, compile, compile_watched, validate};
+pub use quote::{Calibration, CompileBudget, FunctionQuote, InstantiationCost, Quote, quote};
 pub use report::{PassReport, Report, Resource, Use};
 pub use runwell_abi::Target;
 pub use runwell_codegen::x64::disasm::{Line, linked as disassemble};

@@ -1,10 +1,12 @@
 //! What can be chosen about a compilation.
 
 use crate::budget::Budget;
+use crate::quote::CompileBudget;
 use runwell_abi::{Schedule, Target};
 use runwell_opt::Passes;
 
-/// What can be chosen about a compilation. All but `jobs` and `timing` determine the image.
+/// What can be chosen about a compilation. All but `jobs`, `timing` and
+/// `compile_budget` determine the image.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Options {
     /// For which machine.
@@ -23,6 +25,8 @@ pub struct Options {
     pub raw_nans: bool,
     /// What compiling may cost.
     pub budget: Budget,
+    /// What compiling may cost by the quote; decides whether there is an image, not what is in it.
+    pub compile_budget: CompileBudget,
     /// How many threads compile; 0 means as many as the machine has.
     pub jobs: usize,
     /// Measure the time of each pass (costs a few clock reads per function).
@@ -40,6 +44,7 @@ impl Options {
             passes: Passes::ALL,
             raw_nans: false,
             budget: Budget::DEFAULT,
+            compile_budget: CompileBudget::UNLIMITED,
             jobs: 0,
             timing: false,
         }

@@ -4,6 +4,7 @@ use crate::budget::{self, Figures, Ledger};
 use crate::error::Error;
 use crate::image::{FUNC_ALIGN, FuncRange, Image, MAX_TEXT_BYTES};
 use crate::options::Options;
+use crate::quote;
 use crate::report::{Report, Resource, Use};
 use crate::schedule;
 use runwell_codegen::env::{MemoryPlan, ModuleEnv, TablePlan};
@@ -70,6 +71,7 @@ fn compile_all(bytes: &[u8], options: &Options, watch: Watch<'_>) -> Result<Comp
     let start = Instant::now();
     let mut work = Work::watching(watch.cancel.cloned());
     let parsed = parse(bytes, options, &mut work)?;
+    quote::check(bytes, &parsed, options)?;
     let parsing = start.elapsed();
     let leaves = parsed.info.tail_calls_leave(bytes, &mut work);
     let env = module_env(&parsed.info, options, leaves);

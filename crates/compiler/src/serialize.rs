@@ -36,6 +36,7 @@
 use crate::image::{FUNC_ALIGN, FuncRange, Image, MAX_TEXT_BYTES};
 use crate::options::Options;
 use crate::pipeline::CompiledModule;
+use crate::quote;
 use crate::report::Report;
 use core::fmt;
 use runwell_abi::TrapCode;
@@ -219,6 +220,10 @@ pub fn deserialize<'a>(
     if !is_consistent(&image, &parsed.info, wasm.len()) {
         return Err(ImageError::Damaged);
     }
+    // What would not be compiled is not loaded either: whether there is an image must not matter.
+    if quote::check(wasm, &parsed, options).is_err() {
+        return Err(ImageError::Options);
+    }
     let report = Report {
         module_bytes: wasm.len() as u64,
         functions: image.funcs.len() as u32,
@@ -376,6 +381,7 @@ fn options_hash(options: &Options) -> [u8; 16] {
         passes,
         raw_nans,
         budget,
+        compile_budget: _,
         jobs: _,
         timing: _,
     } = options;

@@ -4,7 +4,7 @@ use crate::cache::Cache;
 use crate::key::Key;
 use crate::{Progress, Result};
 use runwell_abi::Schedule;
-use runwell_compiler::Budget;
+use runwell_compiler::{Budget, CompileBudget};
 use std::fmt;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
@@ -32,6 +32,7 @@ pub struct Config {
     pub(crate) timing: bool,
     pub(crate) schedule: Option<Schedule>,
     pub(crate) raw_nans: bool,
+    pub(crate) compile_budget: CompileBudget,
     pub(crate) image_key: Option<Key>,
     pub(crate) cache: Option<Cache>,
     pub(crate) progress: Option<Arc<Progress>>,
@@ -65,6 +66,7 @@ impl fmt::Debug for Config {
             .field("backtrace_frames", &self.backtrace_frames)
             .field("timing", &self.timing)
             .field("schedule", &self.schedule)
+            .field("compile_budget", &self.compile_budget)
             .field("cache", &self.cache)
             .finish_non_exhaustive()
     }
@@ -90,6 +92,7 @@ impl Config {
             timing: false,
             schedule: None,
             raw_nans: false,
+            compile_budget: CompileBudget::UNLIMITED,
             image_key: None,
             cache: None,
             progress: None,
@@ -250,6 +253,35 @@ impl Config {
     #[doc(hidden)]
     pub fn compile_ceilings(&mut self, budget: Budget) -> &mut Config {
         self.budget = budget;
+        self
+    }
+
+    /// Refuse modules whose compilation is quoted above this, before anything is compiled: see
+    /// [`crate::Module::quote`]. The error is a [`crate::CompileError::Limit`] with the name of what is
+    /// over the budget, the budget, and the function with which the sum goes over it. What is refused
+    /// does not depend on the machine, on threads, or on whether the module was compiled before.
+    ///
+    /// ```
+    /// use runwell::{CompileBudget, CompileError, Config, Engine, Module};
+    ///
+    /// # fn main() -> runwell::Result<()> {
+    /// let budget = CompileBudget { work: 100_000, ..CompileBudget::UNLIMITED };
+    /// let engine = Engine::new(Config::new().compile_budget(budget))?;
+    /// let small = "(module (func (result i32) (i32.const 1)))";
+    /// assert!(Module::new(&engine, small).is_ok());
+    ///
+    /// let large = format!("(module {})", "(func (result i32) (i32.const 1))".repeat(10_000));
+    /// let error = Module::new(&engine, large).unwrap_err();
+    /// let Some(CompileError::Limit { name, limit, func, .. }) = error.downcast_ref() else {
+    ///     panic!("{error}");
+    /// };
+    /// assert_eq!((*name, *limit), ("quoted compile work", 100_000));
+    /// assert!(func.is_some());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn compile_budget(&mut self, budget: CompileBudget) -> &mut Config {
+        self.compile_budget = budget;
         self
     }
 

@@ -145,6 +145,7 @@ impl Engine {
             timing: config.timing,
             schedule: config.schedule,
             raw_nans: config.raw_nans,
+            compile_budget: config.compile_budget,
         }
     }
 }

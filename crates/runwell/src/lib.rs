@@ -46,6 +46,7 @@ mod linker;
 mod memory;
 mod module;
 mod precompiled;
+mod quote;
 mod reference;
 mod registry;
 mod state;
@@ -76,6 +77,9 @@ pub use limits::{ResourceLimiter, StoreLimits, StoreLimitsBuilder};
 pub use linker::{Linker, UnknownImportError};
 pub use memory::{Memory, MemoryAccessError};
 pub use module::{Module, ModuleExport, ModuleFunction, ResourcesRequired};
+pub use quote::{
+    Calibration, CompileBudget, FunctionQuote, InstantiationCost, QUOTE_VERSION, Quote,
+};
 pub use reference::{ExternRef, Rooted};
 pub use runwell_compiler::{
     CancelToken, Error as CompileError, Fallback, ImageError, Pass, PassReport, Progress, Report,

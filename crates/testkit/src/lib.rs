@@ -13,6 +13,7 @@ pub mod filetest;
 pub mod generate;
 pub mod program;
 pub mod reduce;
+pub mod storm;
 pub mod subject;
 pub mod variants;
 

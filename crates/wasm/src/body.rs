@@ -239,6 +239,32 @@ impl Translator {
     }
 }
 
+/// More locals than the validator admits, parameters included.
+const MAX_LOCALS: u32 = 51_000;
+
+/// Reads the declarations of locals of a body that starts at `at`, without validating them: how many
+/// locals there are, parameters included, and where the operators start. The types go to `runs`, with the
+/// index after the last local of each run. `None` when there are more locals than the validator admits.
+pub(crate) fn declarations(
+    body: &[u8],
+    at: u32,
+    params: u32,
+    runs: &mut Vec<(u32, Type)>,
+) -> Result<Option<(u32, usize)>> {
+    let mut reader = BinaryReader::new_features(body, at.into(), features::SUPPORTED);
+    runs.clear();
+    let mut declared = params;
+    for _ in 0..reader.read_var_u32()? {
+        declared = declared.saturating_add(reader.read_var_u32()?);
+        let ty = reader.read::<wp::ValType>()?;
+        if declared > MAX_LOCALS {
+            return Ok(None);
+        }
+        runs.push((declared, section::value_type(ty).unwrap_or(Type::V128)));
+    }
+    Ok(Some((declared, reader.current_position())))
+}
+
 impl Cx {
     /// Reads what comes before the operators and scans these. The reader is then at the first one.
     fn open<'b>(
@@ -253,7 +279,7 @@ impl Cx {
         let mut reader = BinaryReader::new_features(bytes, at.into(), features::SUPPORTED);
         self.declare(module, validator, &mut reader, ty)?;
         let code = &bytes[reader.current_position()..];
-        self.scan.run(module, code, validator.len_locals());
+        self.scan.run(module, code, validator.len_locals(), &mut ());
         self.start_meter(bytes.len(), at)?;
         Ok(reader)
     }

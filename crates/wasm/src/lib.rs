@@ -33,6 +33,7 @@ pub mod scan;
 mod second;
 mod section;
 mod stack;
+pub mod survey;
 mod table;
 mod validate;
 

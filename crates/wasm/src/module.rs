@@ -244,6 +244,11 @@ impl ModuleInfo {
         &self.types[self.funcs[index as usize] as usize]
     }
 
+    /// The number of operators of all constant expressions.
+    pub fn const_op_count(&self) -> usize {
+        self.const_pool.len()
+    }
+
     /// The operations of an expression.
     pub fn const_ops(&self, expr: ConstExpr) -> &[ConstOp] {
         &self.const_pool[expr.start as usize..(expr.start + expr.len) as usize]

@@ -28,6 +28,7 @@
 
 use crate::meter::{Kind, Meter};
 use crate::module::ModuleInfo;
+use crate::survey::Tally;
 
 /// Marks per byte of a body before the pass gives up on precision; 0.1 is usual.
 const MARKS_PER_BYTE: usize = 2;
@@ -117,6 +118,8 @@ pub(crate) struct Scan {
     bytes_read: usize,
     /// Operators read.
     pub(crate) operators: u32,
+    /// Edge arguments that the locals outside of frame slots may need.
+    pub(crate) pairs: u64,
     /// True if some local lives in a frame slot.
     pub(crate) any_demoted: bool,
     /// True if functions are called, by calls that are not in tail position.
@@ -266,17 +269,29 @@ impl Cursor<'_> {
 
 impl Scan {
     /// Scans the operators of a body: the bytes after its local declarations. `declared` is the
-    /// number of locals, parameters included.
-    pub(crate) fn run(&mut self, module: &ModuleInfo, bytes: &[u8], declared: u32) {
+    /// number of locals, parameters included; `tally` is told what there is.
+    pub(crate) fn run<T: Tally>(
+        &mut self,
+        module: &ModuleInfo,
+        bytes: &[u8],
+        declared: u32,
+        tally: &mut T,
+    ) {
         self.begin(declared, bytes.len());
         let mut cursor = Cursor { bytes, at: 0 };
-        while self.step(&mut cursor, module).is_some() {}
+        while self.step(&mut cursor, module, tally).is_some() {}
         // Some operators have lists of immediates, so not operators are counted.
         self.bytes_read = cursor.at;
         self.settle_budget();
         if self.meter.is_on() {
             self.meter.plan(&mut self.constructs);
         }
+    }
+
+    /// Makes as if a body without operators had been scanned.
+    pub(crate) fn nothing(&mut self) {
+        self.begin(0, 0);
+        self.pairs = 0;
     }
 
     /// True if `local`, a mentioned one, lives in a frame slot.
@@ -330,13 +345,21 @@ impl Scan {
     }
 
     #[inline]
-    fn step(&mut self, cursor: &mut Cursor<'_>, module: &ModuleInfo) -> Option<()> {
+    fn step<T: Tally>(
+        &mut self,
+        cursor: &mut Cursor<'_>,
+        module: &ModuleInfo,
+        tally: &mut T,
+    ) -> Option<()> {
         let at = cursor.at as u32;
         let opcode = cursor.byte()?;
         self.operators += 1;
         let metered = self.meter.is_on();
-        if metered && opcode != 0xfc {
-            self.meter.operator(opcode, 0);
+        if opcode != 0xfc {
+            tally.operator(opcode);
+            if metered {
+                self.meter.operator(opcode, 0);
+            }
         }
         match CLASSES[opcode as usize] {
             Class::Stop => return None,
@@ -348,18 +371,24 @@ impl Scan {
             Class::Leb => cursor.skip_leb()?,
             Class::Bytes4 => cursor.skip(4)?,
             Class::Bytes8 => cursor.skip(8)?,
-            Class::MemArg => mem_arg(cursor)?,
+            Class::MemArg => {
+                let (memory, bytes) = mem_arg(cursor)?;
+                tally.access(memory, bytes);
+            }
             Class::Store => {
-                mem_arg(cursor)?;
+                let (memory, bytes) = mem_arg(cursor)?;
+                tally.access(memory, bytes);
                 self.effect(effect::MEMORY);
             }
             Class::LocalGet => {
                 let local = cursor.index()?;
                 self.mention(local)?;
+                tally.get(local);
             }
             Class::LocalSet => {
                 let local = cursor.index()?;
                 self.mention(local)?;
+                tally.set(local);
                 self.write(local);
             }
             Class::GlobalSet => {
@@ -376,7 +405,7 @@ impl Scan {
             }
             Class::Construct => {
                 let number = self.constructs.len() as u32;
-                self.construct(opcode, cursor, module)?;
+                self.construct(opcode, cursor, module, tally)?;
                 if metered {
                     let kind = match opcode {
                         0x02 => Kind::Block,
@@ -396,11 +425,11 @@ impl Scan {
                     let number = self.open.last().map_or(NONE, |open| open.construct);
                     self.meter.mark(at, Kind::End, number);
                 }
-                self.end();
+                self.end(tally);
             }
             Class::Branch => {
                 let depth = cursor.index()?;
-                self.branch(depth)?;
+                self.branch(depth, tally)?;
                 if metered {
                     let kind = if opcode == 0x0c { Kind::Br } else { Kind::BrIf };
                     self.meter.mark(at, kind, depth);
@@ -408,9 +437,10 @@ impl Scan {
             }
             Class::BrTable => {
                 let count = cursor.index()?;
+                tally.table(count);
                 for _ in 0..=count {
                     let depth = cursor.index()?;
-                    self.branch(depth)?;
+                    self.branch(depth, tally)?;
                     if metered {
                         self.depths.push(depth);
                     }
@@ -420,6 +450,7 @@ impl Scan {
                 }
             }
             Class::Return => {
+                tally.leave();
                 if metered {
                     self.meter.mark(at, Kind::Return, NONE);
                 }
@@ -428,12 +459,14 @@ impl Scan {
                 let index = cursor.index()?;
                 let ty = *module.funcs.get(index as usize)?;
                 self.call(ty, module)?;
+                tally.call(ty, index < module.imported_funcs());
                 self.mark_call(at, opcode == 0x12);
             }
             Class::CallIndirect => {
                 let ty = cursor.index()?;
                 cursor.skip_leb()?;
                 self.call(ty, module)?;
+                tally.call(ty, false);
                 self.mark_call(at, opcode == 0x13);
             }
             Class::SelectTyped => {
@@ -441,7 +474,7 @@ impl Scan {
                     cursor.byte()?;
                 }
             }
-            Class::Prefix => match self.prefixed(cursor)? {
+            Class::Prefix => match self.prefixed(cursor, tally)? {
                 0..=7 => {}
                 8 => self.helper(cursor, 2, effect::MEMORY)?,
                 9 => self.helper(cursor, 1, 0)?,
@@ -459,8 +492,9 @@ impl Scan {
         Some(())
     }
 
-    fn prefixed(&mut self, cursor: &mut Cursor<'_>) -> Option<u32> {
+    fn prefixed<T: Tally>(&mut self, cursor: &mut Cursor<'_>, tally: &mut T) -> Option<u32> {
         let sub = cursor.index()?;
+        tally.prefixed(sub);
         self.meter.operator(0xfc, sub);
         Some(sub)
     }
@@ -531,13 +565,29 @@ impl Scan {
         }
     }
 
-    fn construct(&mut self, op: u8, cursor: &mut Cursor<'_>, module: &ModuleInfo) -> Option<()> {
-        match *cursor.bytes.get(cursor.at)? {
-            0x40 => cursor.at += 1,
+    fn construct<T: Tally>(
+        &mut self,
+        op: u8,
+        cursor: &mut Cursor<'_>,
+        module: &ModuleInfo,
+        tally: &mut T,
+    ) -> Option<()> {
+        let (params, results) = match *cursor.bytes.get(cursor.at)? {
+            0x40 => {
+                cursor.at += 1;
+                (0, 0)
+            }
             // One byte with bit 6 set is negative: a value type.
-            byte if byte & 0xc0 == 0x40 => cursor.at += 1,
-            _ => _ = module.types.get(cursor.index()? as usize)?,
-        }
+            byte if byte & 0xc0 == 0x40 => {
+                cursor.at += 1;
+                (0, 1)
+            }
+            _ => {
+                let sig = module.types.get(cursor.index()? as usize)?;
+                (sig.params.len() as u32, sig.results.len() as u32)
+            }
+        };
+        tally.open(op, params, results);
         let is_loop = op == 0x03;
         self.open.push(Open {
             construct: self.constructs.len() as u32,
@@ -554,7 +604,8 @@ impl Scan {
     }
 
     #[inline]
-    fn branch(&mut self, depth: u32) -> Option<()> {
+    fn branch<T: Tally>(&mut self, depth: u32, tally: &mut T) -> Option<()> {
+        tally.branch(depth);
         let depth = depth as usize;
         if depth >= self.open.len() {
             // The function's own label; whether the depth is valid is not decided here.
@@ -565,19 +616,19 @@ impl Scan {
         Some(())
     }
 
-    fn end(&mut self) {
-        let Some(open) = self.open.pop() else { return };
-        let Construct { branches, writes, effects, .. } = self.constructs[open.construct as usize];
+    fn end<T: Tally>(&mut self, tally: &mut T) {
+        let Some(open) = self.open.pop() else { return tally.leave() };
+        let Construct { branches, writes, effects, is_loop, .. } =
+            self.constructs[open.construct as usize];
         self.effect(effects);
         let incoming = u64::from(branches) + u64::from(open.falls);
-        if incoming < 2 {
-            return;
-        }
-        let mut at = writes;
+        let mut at = if incoming < 2 { NONE } else { writes };
         while let Some(&Mark { local, next }) = self.marks.get(at as usize) {
             self.locals[local as usize].pairs += incoming;
+            tally.merge(local, incoming as u32, is_loop);
             at = next;
         }
+        tally.close(branches > 0 && !is_loop);
     }
 
     /// Moves the locals that would need most edge arguments to frame slots until the rest fits.
@@ -592,6 +643,7 @@ impl Scan {
                 total += local.pairs;
             }
         }
+        self.pairs = total;
         if total <= budget {
             return;
         }
@@ -600,6 +652,7 @@ impl Scan {
             keep -= 1;
             total -= buckets[keep];
         }
+        self.pairs = total;
         for &local in &self.mentioned {
             let local = &mut self.locals[local as usize];
             if local.pairs > 0 && local.pairs.ilog2() as usize >= keep {
@@ -627,7 +680,7 @@ pub(crate) fn skip_operator(cursor: &mut Cursor<'_>) -> Option<()> {
         Class::Construct => cursor.skip_leb()?,
         Class::Bytes4 => cursor.skip(4)?,
         Class::Bytes8 => cursor.skip(8)?,
-        Class::MemArg | Class::Store => mem_arg(cursor)?,
+        Class::MemArg | Class::Store => _ = mem_arg(cursor)?,
         Class::CallIndirect => skip_lebs(cursor, 2)?,
         Class::BrTable => {
             let count = cursor.index()?;
@@ -654,11 +707,13 @@ fn skip_lebs(cursor: &mut Cursor<'_>, count: u32) -> Option<()> {
     (0..count).try_for_each(|_| cursor.skip_leb())
 }
 
-fn mem_arg(cursor: &mut Cursor<'_>) -> Option<()> {
+/// The memory that an access names, and how many bytes its static offset has in the binary.
+#[inline]
+fn mem_arg(cursor: &mut Cursor<'_>) -> Option<(u32, usize)> {
     // Bit 6 of the alignment says that a memory index follows.
     let align = cursor.index()?;
-    if align & 0x40 != 0 {
-        cursor.skip_leb()?;
-    }
-    cursor.skip_leb()
+    let memory = if align & 0x40 != 0 { cursor.index()? } else { 0 };
+    let start = cursor.at;
+    cursor.skip_leb()?;
+    Some((memory, cursor.at - start))
 }

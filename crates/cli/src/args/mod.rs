@@ -3,6 +3,7 @@
 mod bombs;
 mod compile;
 mod help;
+mod quote;
 mod replay;
 mod run;
 mod session;
@@ -10,6 +11,7 @@ mod tools;
 
 pub(crate) use bombs::Bombs;
 pub(crate) use compile::{Compile, Validate};
+pub(crate) use quote::Quote;
 pub(crate) use replay::{Range, Replay};
 pub(crate) use run::{Profile, Run};
 pub(crate) use session::{Completions, Settings};
@@ -54,6 +56,8 @@ pub(crate) enum Command {
     /// Compiles a module in full: to a file that runs, or to see what it costs
     #[command(args_override_self = true, after_help = help::compile())]
     Compile(Compile),
+    /// Says what compiling a module costs at the most, without compiling it
+    Quote(Quote),
     /// Checks whether a module is valid and can be compiled
     #[command(args_override_self = true)]
     Validate(Validate),
@@ -111,6 +115,10 @@ pub(crate) struct Compiler {
     /// Meter the guest: each operator costs fuel, and it stops when N units are used up
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(..1 << 63))]
     pub(crate) fuel: Option<u64>,
+    /// Refuse modules whose compilation is quoted above this: work=N, memory=N and code=N, joined by
+    /// commas, with k, m or g behind numbers
+    #[arg(long, value_name = "BUDGET", value_parser = quote::budget)]
+    pub(crate) compile_budget: Option<runwell::CompileBudget>,
     /// Compare each memory access with the memory's length instead of relying on guard pages
     #[arg(long)]
     pub(crate) no_guards: bool,

@@ -96,10 +96,12 @@ impl Resolver {
             }
             // A cycle: first.to <- first.from <- ... <- last.to <- first.to.
             let (mut ints, mut memory) = (true, false);
+            let mut classes = [false; 2];
             let mut last = first;
             loop {
                 ints &= last.to.as_reg().is_some() && last.class == 0;
                 memory |= last.to.as_slot().is_some();
+                classes[usize::from(last.class)] = true;
                 if last.from == first.to {
                     break;
                 }
@@ -114,8 +116,13 @@ impl Resolver {
                 self.close(m);
                 continue;
             }
-            // Slots need the scratch register for each step, so that the saved value goes elsewhere.
-            let saved = if memory { spare() } else { Loc::reg(env.scratch[1]) };
+            // Slots need the scratch register of their class for each step, so that the saved value goes
+            // elsewhere: that of integers, whole, to the scratch register of floats, which makes two moves
+            // for each one of the cycle.
+            let saved = if memory && classes[1] { spare() } else { Loc::reg(env.scratch[1]) };
+            if last.class == 0 {
+                last.bytes = last.bytes.max(8);
+            }
             one(env, Pending { from: first.to, to: saved, ..last }, &mut emit);
             while m.from != first.to {
                 one(env, m, &mut emit);
