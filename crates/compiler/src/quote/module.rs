@@ -16,6 +16,9 @@ const COPIES: u64 = 3;
 /// Bytes that reading and validating holds for each entity, its own list and the validator's, both of
 /// them growing.
 const ENTITY_BYTES: u64 = 160;
+/// What an import takes beside that: the validator keeps a map of them by both names, whose strings are
+/// blocks of their own.
+const IMPORT_BYTES: u64 = 128;
 /// The same for a type, for which the validator keeps sets and maps.
 const TYPE_BYTES: u64 = 700;
 /// And for a parameter or result of a type.
@@ -96,6 +99,7 @@ fn parsed(info: &ModuleInfo) -> u64 {
     TYPE_BYTES * len(info.types.len())
         + VALUE_TYPE_BYTES * len(values)
         + ENTITY_BYTES * len(entities)
+        + IMPORT_BYTES * len(info.imports.len())
         + 4 * len(names)
         + ITEM_BYTES * len(items + info.const_op_count())
         + BODY_BYTES * len(info.bodies.len())
