@@ -259,7 +259,7 @@ impl Maker<'_> {
             15 if self.labels.len() < self.depth => {
                 let result = seldom.then(|| *self.rng.pick(&TYPES));
                 let ty = result.map_or(BlockType::Empty, BlockType::Result);
-                let (is_loop, is_if) = (pick % 4 == 0, pick % 4 == 1);
+                let (is_loop, is_if) = (pick.is_multiple_of(4), pick % 4 == 1);
                 match pick % 4 {
                     0 => self.emit(&I::Loop(ty)),
                     1 => self.op(&[I32], &I::If(ty), &[]),
