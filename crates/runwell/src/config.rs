@@ -123,6 +123,11 @@ impl Config {
         self.max_wasm_stack
     }
 
+    /// True if guests are metered, see [`Config::consume_fuel`].
+    pub fn consumes_fuel(&self) -> bool {
+        self.schedule.is_some()
+    }
+
     /// Compile on all processors (the default), or on the calling thread only.
     pub fn parallel_compilation(&mut self, parallel: bool) -> &mut Config {
         self.jobs = usize::from(!parallel);

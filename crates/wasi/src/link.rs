@@ -20,7 +20,9 @@ fn call<T: 'static>(
             "`{MODULE}::{name}` needs the caller's memory, but the caller exports none called `memory`"
         )));
     };
-    let fuel = caller.fuel_consumed().ok();
+    // Not asked where nobody meters: the answer would be an error, which is dear to make.
+    let metered = caller.engine().config().consumes_fuel();
+    let fuel = if metered { Some(caller.fuel_consumed()?) } else { None };
     let mut store = caller.as_context_mut();
     let (bytes, data) = memory.data_and_store_mut(&mut store);
     let ctx = get(data);
