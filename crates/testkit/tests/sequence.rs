@@ -94,9 +94,15 @@ fn at_once(count: usize) {
     let (engine, modules) = (engine(), modules());
     let run = |count: usize| {
         std::thread::scope(|scope| {
-            for thread in 0..THREADS {
-                let (engine, modules) = (&engine, &modules);
-                scope.spawn(move || compile(engine, modules, thread * 97, count / THREADS));
+            let (engine, modules) = (&engine, &modules);
+            let start = |thread| {
+                scope.spawn(move || compile(engine, modules, thread * 97, count / THREADS))
+            };
+            let threads: Vec<_> = (0..THREADS).map(start).collect();
+            // The scope's end waits for what they do; until they have been joined, what belongs to the
+            // threads themselves may still be there.
+            for thread in threads {
+                thread.join().expect("no thread panics");
             }
         });
     };
@@ -106,7 +112,10 @@ fn at_once(count: usize) {
     let [resident, _] = process();
     run(count);
     let after = (runwell_heap::now(), runwell_heap::blocks());
-    assert_eq!(after.1, before.1, "blocks");
+    // A fuller moment may come in the second run. What is lost with each module, or with each hundredth,
+    // is far more than that.
+    let more = after.1.saturating_sub(before.1);
+    assert!(more <= THREADS, "{more} blocks more after {count} modules");
     let grown = after.0.saturating_sub(before.0);
     assert!(grown < 64 << 10, "{grown} bytes more are allocated");
     let [resident_after, _] = process();
