@@ -4,12 +4,13 @@
 //! under what runwell promises. Memory is what the compiler has asked the allocator for, at the peak;
 //! it is counted here, and the same on each machine.
 
-mod memory;
-
 use runwell_abi::{Arch, Features, Target};
 use runwell_bombs::families;
 use runwell_compiler::{Error, Options, compile};
 use std::collections::BTreeMap;
+
+#[global_allocator]
+static ALLOCATOR: runwell_heap::Counting = runwell_heap::Counting;
 
 /// Sizes of the modules.
 const SIZES: [usize; 3] = [16 << 10, 32 << 10, 64 << 10];
@@ -48,13 +49,13 @@ fn fault(make: fn(usize) -> Vec<u8>) -> Option<String> {
     for size in SIZES {
         let module = make(size);
         let bytes = module.len() as f64;
-        let start = memory::restart();
-        let report = match compile(&module, &options) {
+        let (outcome, memory) = runwell_heap::peak(|| compile(&module, &options));
+        let report = match outcome {
             Ok(compiled) => compiled.report,
             Err(error @ Error::Limit { .. }) => return Some(error.to_string()),
             Err(error) => panic!("{error}"),
         };
-        let memory = (memory::peak() - start) as f64;
+        let memory = memory as f64;
         let work = report.work.total() as f64 / bytes;
         let code = report.code_bytes as f64 / bytes;
         if work > (before * DRIFT).max(FEW) {

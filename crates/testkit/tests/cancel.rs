@@ -1,7 +1,5 @@
 //! Compilation that is cancelled: it ends soon, leaves nothing, and the next module is compiled as ever.
 
-mod memory;
-
 use runwell_abi::{Arch, Features, Target};
 use runwell_bombs::find;
 use runwell_compiler::{
@@ -9,6 +7,9 @@ use runwell_compiler::{
 };
 use runwell_testkit::{Nans, program};
 use std::time::{Duration, Instant};
+
+#[global_allocator]
+static ALLOCATOR: runwell_heap::Counting = runwell_heap::Counting;
 
 fn options(jobs: usize) -> Options {
     Options { jobs, ..Options::new(Target { arch: Arch::X64, features: Features::default() }) }
@@ -66,7 +67,7 @@ fn it_ends_soon_and_leaves_nothing() {
         for jobs in [1, 2] {
             // Threads and their standard library have memory of their own, once.
             let _ = cancelled(&module, jobs, whole / 10);
-            let before = memory::now();
+            let before = runwell_heap::now();
             let mut soon = 0;
             // Other processes may hold this one up now and then, but not each time.
             for part in [2, 3, 4, 5, 6, 7, 8, 9] {
@@ -75,7 +76,7 @@ fn it_ends_soon_and_leaves_nothing() {
             }
             assert!(soon >= 3, "cancelled {soon} times, {jobs} threads, {whole:?}");
             // A thread that has just ended may still hold its own name and handle.
-            let left = memory::now().saturating_sub(before);
+            let left = runwell_heap::now().saturating_sub(before);
             assert!(left < HANDLES, "{left} bytes are left, {jobs} threads");
             assert_eq!(compile(&ordinary, &options(jobs)).unwrap().image, expected);
         }

@@ -8,49 +8,9 @@ use runwell_abi::{Arch, Features, Schedule, Target};
 use runwell_bombs::families;
 use runwell_compiler::{Error, Options, compile, quote};
 use runwell_testkit::{Nans, Rng, generate, program, storm, wide};
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-
-struct Counting;
-
-static NOW: AtomicUsize = AtomicUsize::new(0);
-static PEAK: AtomicUsize = AtomicUsize::new(0);
-
-fn grown(bytes: usize) {
-    let now = NOW.fetch_add(bytes, Relaxed) + bytes;
-    PEAK.fetch_max(now, Relaxed);
-}
-
-// SAFETY: every call is passed on unchanged to the system's allocator, which keeps the contract.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        grown(layout.size());
-        // SAFETY: the caller's promise is the one asked for.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        grown(layout.size());
-        // SAFETY: the caller's promise is the one asked for.
-        unsafe { System.alloc_zeroed(layout) }
-    }
-
-    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
-        NOW.fetch_sub(layout.size(), Relaxed);
-        // SAFETY: the caller's promise is the one asked for.
-        unsafe { System.dealloc(block, layout) }
-    }
-
-    unsafe fn realloc(&self, block: *mut u8, layout: Layout, bytes: usize) -> *mut u8 {
-        NOW.fetch_sub(layout.size(), Relaxed);
-        grown(bytes);
-        // SAFETY: the caller's promise is the one asked for.
-        unsafe { System.realloc(block, layout, bytes) }
-    }
-}
 
 #[global_allocator]
-static ALLOCATOR: Counting = Counting;
+static ALLOCATOR: runwell_heap::Counting = runwell_heap::Counting;
 
 /// The way number `number` to compile.
 fn options(number: u64) -> Options {
@@ -99,11 +59,8 @@ impl Closest {
                 return;
             }
         };
-        let start = NOW.load(Relaxed);
-        PEAK.store(start, Relaxed);
-        let outcome = compile(module, &options);
-        let memory = (PEAK.load(Relaxed) - start) as u64;
-        self.note(2, "bytes of memory", quoted.memory, memory, &name);
+        let (outcome, memory) = runwell_heap::peak(|| compile(module, &options));
+        self.note(2, "bytes of memory", quoted.memory, memory as u64, &name);
         let compiled = match outcome {
             Ok(compiled) => compiled,
             Err(Error::Limit { .. } | Error::Unrepresentable { .. }) => {
