@@ -10,12 +10,14 @@
 use crate::context::{AsContextMut, StoreContext, StoreContextMut};
 use crate::func::{Caller, EMPTY, Func, take_results};
 use crate::store::{Store, StoreId, StoreOpaque};
-use crate::tape::Event;
+use crate::tape::hooks;
+use crate::tape::{Event, Wait};
 use crate::transfer::Transfer;
 use crate::types::FuncType;
 use crate::value::Val;
 use crate::{Error, Result};
-use runwell_vm::{Cause, Exit, Payload, Reason};
+use runwell_abi::RegFile;
+use runwell_vm::{Backtrace, Cause, Exit, Payload, Reason};
 use std::any::Any;
 use std::fmt;
 
@@ -59,6 +61,13 @@ impl StoreOpaque {
     fn fuel_consumed(&self) -> Result<u64> {
         self.metered()?;
         Ok(self.fuel_used())
+    }
+
+    fn cancel_suspended(&mut self) {
+        if self.runtime.suspended().is_some() {
+            self.tell(|_, _| Event::Cancel);
+            self.runtime.drop_suspended();
+        }
     }
 }
 
@@ -118,7 +127,7 @@ impl<T: 'static> Store<T> {
 
     /// Gives up the suspended call of this store, if there is one: its frames are dropped.
     pub fn cancel_suspended(&mut self) {
-        self.inner_mut().opaque.runtime.drop_suspended();
+        self.inner_mut().opaque.cancel_suspended();
     }
 }
 
@@ -189,6 +198,11 @@ impl Suspend {
     pub fn new(request: impl Any + Send + Sync) -> Suspend {
         Suspend(Some(Box::new(request)))
     }
+
+    /// True until a call has been suspended by it.
+    pub(crate) fn is_asked(&self) -> bool {
+        self.0.is_some()
+    }
 }
 
 impl fmt::Display for Suspend {
@@ -200,9 +214,40 @@ impl fmt::Display for Suspend {
 impl std::error::Error for Suspend {}
 
 /// What a host function asked for when it suspended, and what it has to return.
-struct Request {
+pub(crate) struct Request {
     what: Box<dyn Any + Send + Sync>,
-    ty: FuncType,
+    /// The type of the host function.
+    pub(crate) ty: FuncType,
+}
+
+/// What a host function returns at last, in place of suspending its caller.
+pub(crate) struct Answer {
+    /// The type of the host function.
+    pub(crate) ty: FuncType,
+    /// The bits of its results.
+    pub(crate) bits: Vec<u128>,
+}
+
+/// A call that does not run and can go on.
+pub(crate) struct Stopped {
+    /// What it waits for, if that is not fuel.
+    pub(crate) request: Option<Request>,
+    /// Its frames.
+    pub(crate) backtrace: Backtrace,
+}
+
+impl Stopped {
+    pub(crate) fn wait(&self) -> Wait {
+        if self.request.is_some() { Wait::Answer } else { Wait::Fuel }
+    }
+}
+
+/// What a call has come to that may be suspended.
+pub(crate) enum Ran {
+    /// Its results are where results belong.
+    Finished,
+    /// It can go on.
+    Suspended(Stopped),
 }
 
 /// The error of a host function of type `ty` as the runtime carries it.
@@ -283,43 +328,100 @@ impl Func {
     ) -> Result<ResumableCall> {
         let mut store = store.as_context_mut();
         let store = store.opaque();
-        if store.tape.is_some() {
-            return Err(Error::msg("a call that can be suspended cannot be recorded"));
-        }
         let mut regs = EMPTY;
         let ty = self.put_args(store, params, results.len(), &mut regs)?;
+        // SAFETY: the arguments are those of its type.
+        let ran = unsafe { self.invoke_resumable(store, &mut regs)? };
+        Ok(settle(store, ty, ran, &mut regs, results))
+    }
+
+    /// # Safety
+    /// As for [`Func::invoke`].
+    unsafe fn invoke_resumable(&self, store: &mut StoreOpaque, regs: &mut RegFile) -> Result<Ran> {
+        // SAFETY: the contract.
+        unsafe {
+            match store.tape {
+                Some(_) => hooks::invoke(self, store, regs, true),
+                None => self.invoke_resumable_bare(store, regs),
+            }
+        }
+    }
+
+    /// As [`Func::invoke_bare`], for a call that may be suspended.
+    ///
+    /// # Safety
+    /// As for [`Func::invoke`].
+    pub(crate) unsafe fn invoke_resumable_bare(
+        &self,
+        store: &mut StoreOpaque,
+        regs: &mut RegFile,
+    ) -> Result<Ran> {
         // SAFETY: the record lives as long as the store.
         let def = unsafe { *self.def(store).as_ref() };
         let runtime = store.runtime.as_ptr();
         // SAFETY: everything the record leads to belongs to the store, which is borrowed mutably; the
         // arguments are those of its type.
-        let outcome = unsafe { runtime.as_ref().invoke_resumable(&def, &mut regs) };
-        settle(store, ty, outcome, &mut regs, results)
+        ran(store, unsafe { runtime.as_ref().invoke_resumable(&def, regs) })
     }
 }
 
-/// What a resumable call has come to.
-fn settle(
+/// Goes on with the suspended call, and the tape is not told.
+///
+/// # Safety
+/// The answer is of the types of the host function that the call waits for, if it waits for one.
+pub(crate) unsafe fn resume_bare(
     store: &mut StoreOpaque,
-    ty: FuncType,
-    outcome: Result<(), Box<Exit>>,
-    regs: &mut runwell_abi::RegFile,
-    results: &mut [Val],
-) -> Result<ResumableCall> {
+    answer: Option<&Answer>,
+    regs: &mut RegFile,
+) -> Result<Ran> {
+    let runtime = store.runtime.as_ptr();
+    let cells = store.runtime.cells();
+    // SAFETY: the store is borrowed mutably, and everything the guest could reach lives as long as it; the
+    // answer is of the right types.
+    let outcome = unsafe {
+        runtime.as_ref().resume(regs, |regs| {
+            let Some(Answer { ty, bits }) = answer else { return };
+            let mut to = Transfer::results(regs, cells, ty.results().len());
+            for (&bits, ty) in bits.iter().zip(ty.results()) {
+                to.put(ty.machine(), bits);
+            }
+        })
+    };
+    ran(store, outcome)
+}
+
+/// What guest code has come to.
+fn ran(store: &StoreOpaque, outcome: Result<(), Box<Exit>>) -> Result<Ran> {
     match outcome {
-        Ok(()) => {
-            take_results(store, &ty, regs, results);
-            Ok(ResumableCall::Finished)
-        }
+        Ok(()) => Ok(Ran::Finished),
         Err(exit) if matches!(exit.cause, Cause::Suspended(_)) => {
             let request = store.runtime.take_request();
             let request = request.and_then(|request| request.downcast::<Request>().ok());
             let request = request.map(|request| *request);
-            store.suspensions += 1;
-            let (store, number) = (store.id(), store.suspensions);
-            Ok(ResumableCall::Suspended(SuspendedCall { store, number, ty, request }))
+            Ok(Ran::Suspended(Stopped { request, backtrace: exit.backtrace }))
         }
         Err(exit) => Err(crate::code::exit_error(*exit)),
+    }
+}
+
+/// What a resumable call has come to, for whoever made it.
+fn settle(
+    store: &mut StoreOpaque,
+    ty: FuncType,
+    ran: Ran,
+    regs: &mut RegFile,
+    results: &mut [Val],
+) -> ResumableCall {
+    match ran {
+        Ran::Finished => {
+            take_results(store, &ty, regs, results);
+            ResumableCall::Finished
+        }
+        Ran::Suspended(Stopped { request, .. }) => {
+            store.suspensions += 1;
+            let (store, number) = (store.id(), store.suspensions);
+            ResumableCall::Suspended(SuspendedCall { store, number, ty, request })
+        }
     }
 }
 
@@ -335,6 +437,11 @@ impl SuspendedCall {
     }
 
     /// Goes on with a call that waits for fuel, of which there should be more now: set it before.
+    ///
+    /// The host may look at the store meanwhile: what the guest has paid for has happened, and nothing else.
+    /// It should not *change* memories, tables or globals that the guest may look at, for the guest has
+    /// stopped between any two operators and may have read them already: whether it has, depends on how it
+    /// was compiled. (A call that waits for an answer has stopped at a call, where everything may change.)
     ///
     /// # Errors
     /// As for [`Func::call`]; when the call waits for an answer, is another store's, or has been given up.
@@ -369,7 +476,7 @@ impl SuspendedCall {
         let mut store = store.as_context_mut();
         let store = store.opaque();
         if self.is_of(store) {
-            store.runtime.drop_suspended();
+            store.cancel_suspended();
         }
     }
 
@@ -398,31 +505,26 @@ impl SuspendedCall {
         if !self.is_of(store) || store.runtime.suspended() != Some(reason) {
             return Err(Error::new(runwell_vm::Error::NotSuspended));
         }
-        let mut bits = Vec::with_capacity(answer.len());
-        if let Some(wanted) = &wanted {
-            let fits = answer.len() == wanted.results().len()
-                && answer.iter().zip(wanted.results()).all(|(val, ty)| val.matches(ty));
-            if !fits {
-                return Err(Error::msg(format!("the answer does not fit the type {wanted}")));
-            }
-            for val in answer {
-                bits.push(val.to_raw(store)?);
-            }
-        }
-        let mut regs = EMPTY;
-        let runtime = store.runtime.as_ptr();
-        let cells = store.runtime.cells();
-        // SAFETY: the store is borrowed mutably, and everything the guest could reach lives as long as
-        // it; the answer's types have been checked.
-        let outcome = unsafe {
-            runtime.as_ref().resume(&mut regs, |regs| {
-                let Some(wanted) = &wanted else { return };
-                let mut to = Transfer::results(regs, cells, wanted.results().len());
-                for (bits, ty) in bits.into_iter().zip(wanted.results()) {
-                    to.put(ty.machine(), bits);
+        let answer = match wanted {
+            None => None,
+            Some(ty) => {
+                let fits = answer.len() == ty.results().len()
+                    && answer.iter().zip(ty.results()).all(|(val, ty)| val.matches(ty));
+                if !fits {
+                    return Err(Error::msg(format!("the answer does not fit the type {ty}")));
                 }
-            })
+                let bits = answer.iter().map(|val| val.to_raw(store)).collect::<Result<_>>()?;
+                Some(Answer { ty, bits })
+            }
         };
-        settle(store, self.ty, outcome, &mut regs, results)
+        let mut regs = EMPTY;
+        // SAFETY: the call is suspended and is this one; the answer's types have been checked.
+        let ran = unsafe {
+            match store.tape {
+                Some(_) => hooks::resume(store, &self.ty, answer.as_ref(), &mut regs)?,
+                None => resume_bare(store, answer.as_ref(), &mut regs)?,
+            }
+        };
+        Ok(settle(store, self.ty, ran, &mut regs, results))
     }
 }

@@ -203,7 +203,7 @@ impl Func {
     pub(crate) unsafe fn invoke(&self, store: &mut StoreOpaque, regs: &mut RegFile) -> Result<()> {
         if store.tape.is_some() {
             // SAFETY: the contract.
-            return unsafe { hooks::invoke(self, store, regs) };
+            return unsafe { hooks::invoke(self, store, regs, false).map(|_| ()) };
         }
         // SAFETY: the contract.
         unsafe { self.invoke_bare(store, regs) }

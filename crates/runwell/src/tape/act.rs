@@ -1,16 +1,18 @@
 //! The host's part of a replay: does what the recording says, and calls guests.
 
 use super::event::{Event, Import, Outcome, Value};
-use super::hooks::Mode;
+use super::hooks::{self, Mode};
 use super::player::{Player, describe_outcome, ends};
 use super::replay::{Ending, Stop};
 use crate::externs::Extern;
+use crate::fuel::{Answer, Ran, Suspend};
 use crate::func::{EMPTY, Func, HostFunc};
 use crate::state::refs::RefId;
 use crate::store::StoreOpaque;
 use crate::transfer::Transfer;
 use crate::types::FuncType;
 use crate::{Error, Global, Memory, Module, Result, Table};
+use runwell_vm::Reason;
 use std::sync::Arc;
 
 /// The recording of a store that is played.
@@ -57,6 +59,11 @@ pub(crate) fn host_side(store: &mut StoreOpaque, ty: &FuncType) -> Result<Vec<u1
             Event::HostDone(Outcome::Error(message)) => {
                 enter(store)?;
                 return Err(Error::msg(message));
+            }
+            Event::HostDone(Outcome::Suspend) => {
+                enter(store)?;
+                // What was asked for is the host's affair.
+                return Err(Suspend::new(()).into());
             }
             event => act(store, event)?,
         }
@@ -168,7 +175,7 @@ fn act(store: &mut StoreOpaque, event: Event) -> Result<()> {
         }
         // To a question that is not asked here: whether there may be one more instance.
         Event::Answer(_) => {}
-        Event::Invoke { func, ref args } => {
+        Event::Invoke { func, ref args, resumable } => {
             let call = |store: &StoreOpaque| {
                 let def = func.bits(store).filter(|&bits| bits != 0)?;
                 // SAFETY: these are the bits of a function of this store.
@@ -181,7 +188,24 @@ fn act(store: &mut StoreOpaque, event: Event) -> Result<()> {
             };
             // For the hook, which compares it with what happens.
             player(store).log.put_back(event);
-            invoke(store, callee, &bits)?;
+            invoke(store, callee, &bits, resumable)?;
+        }
+        Event::Resume { ref answer } => {
+            let Some((ty, stopped)) = player(store).suspended.take() else {
+                return Err(player(store).damaged("nothing is suspended"));
+            };
+            let answer = match stopped.request {
+                None => answer.is_empty().then_some(None),
+                Some(request) => bits(store, answer, request.ty.results())
+                    .map(|bits| Some(Answer { ty: request.ty, bits })),
+            };
+            let answer = answer.ok_or_else(|| player(store).damaged("an answer of other types"))?;
+            player(store).log.put_back(event);
+            resume(store, ty, answer)?;
+        }
+        Event::Cancel => {
+            player(store).suspended = None;
+            store.runtime.drop_suspended();
         }
         Event::Panicked => {
             player(store).stopped = Some(Stop::Panicked);
@@ -192,7 +216,8 @@ fn act(store: &mut StoreOpaque, event: Event) -> Result<()> {
         | Event::Instantiated(_)
         | Event::Done { .. }
         | Event::HostCall { .. }
-        | Event::HostDone(_) => {
+        | Event::HostDone(_)
+        | Event::Suspended { .. } => {
             return Err(player(store).damaged("something out of turn"));
         }
     }
@@ -206,7 +231,7 @@ fn element(store: &mut StoreOpaque, table: u32, value: Value) -> Result<u64> {
 }
 
 /// Calls a function as the host did. Only what ends the replay is an error.
-fn invoke(store: &mut StoreOpaque, func: Func, bits: &[u128]) -> Result<()> {
+fn invoke(store: &mut StoreOpaque, func: Func, bits: &[u128], resumable: bool) -> Result<()> {
     let mut regs = EMPTY;
     let ty = func.ty_in(store);
     let cells = store.runtime.cells();
@@ -214,14 +239,30 @@ fn invoke(store: &mut StoreOpaque, func: Func, bits: &[u128]) -> Result<()> {
     let mut args = unsafe { Transfer::args(&mut regs, cells, ty.params().len()) };
     ty.params().zip(bits).for_each(|(ty, &bits)| args.put(ty.machine(), bits));
     // SAFETY: the arguments are those of its type.
-    let result = unsafe { func.invoke(store, &mut regs) };
-    only_ends(store, result)
+    let result = unsafe { hooks::invoke(&func, store, &mut regs, resumable) };
+    ran(store, ty, result)
 }
 
-/// The error, if it is one that ends the replay and none of the guest's.
-fn only_ends(store: &mut StoreOpaque, result: Result<()>) -> Result<()> {
+/// Goes on with the suspended call as the host did.
+fn resume(store: &mut StoreOpaque, ty: FuncType, answer: Option<Answer>) -> Result<()> {
+    let waits = if answer.is_some() { Reason::Host } else { Reason::Fuel };
+    if store.runtime.suspended() != Some(waits) {
+        return Err(player(store).damaged("nothing is suspended"));
+    }
+    // SAFETY: nothing else of the store has run since it was suspended, and the answer is of the types that
+    // it waits for.
+    let result = unsafe { hooks::resume(store, &ty, answer.as_ref(), &mut { EMPTY }) };
+    ran(store, ty, result)
+}
+
+/// Keeps a call that is suspended. The error is one that ends the replay, and none of the guest's.
+fn ran(store: &mut StoreOpaque, ty: FuncType, result: Result<Ran>) -> Result<()> {
     match result {
         Err(error) if player(store).stopped.is_some() || ends(&error) => Err(error),
+        Ok(Ran::Suspended(stopped)) => {
+            player(store).suspended = Some((ty, stopped));
+            Ok(())
+        }
         _ => Ok(()),
     }
 }

@@ -4,7 +4,7 @@ use crate::state::StateHash;
 use crate::state::refs::{RefId, RefIds};
 use crate::store::StoreOpaque;
 use crate::types::{FuncType, GlobalType, MemoryType, RefType, TableType, ValType};
-use crate::{Error, Trap};
+use crate::{Error, Suspend, Trap};
 use std::fmt;
 use std::sync::Arc;
 
@@ -102,6 +102,9 @@ pub enum Outcome {
     Trap(Trap),
     /// A host function gave an error, which says this.
     Error(String),
+    /// A host function asks for its caller to be suspended, with [`crate::Suspend`]. How calls of guests
+    /// end it never is: they are suspended ([`Event::Suspended`]), or it is an error like any other.
+    Suspend,
 }
 
 impl Outcome {
@@ -112,6 +115,23 @@ impl Outcome {
             None => Outcome::Error(error.root_cause().to_string()),
         }
     }
+
+    /// The outcome of a host function that an error is.
+    pub(crate) fn of_host_error(error: &Error) -> Outcome {
+        match error.downcast_ref::<Suspend>() {
+            Some(suspend) if suspend.is_asked() => Outcome::Suspend,
+            _ => Outcome::of_error(error),
+        }
+    }
+}
+
+/// What a suspended call waits for.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub enum Wait {
+    /// More fuel.
+    Fuel,
+    /// The answer of the host function that suspended it.
+    Answer,
 }
 
 /// What stands for an import.
@@ -233,6 +253,8 @@ pub enum Event {
         func: RefId,
         /// With what.
         args: Vec<Value>,
+        /// The call may be suspended ([`crate::Func::call_resumable`]).
+        resumable: bool,
     },
     /// That call has ended.
     Done {
@@ -252,6 +274,20 @@ pub enum Event {
     },
     /// That call has ended.
     HostDone(Outcome),
+    /// The call that the host began is suspended.
+    Suspended {
+        /// Until when.
+        wait: Wait,
+        /// The fuel left then, if it is metered.
+        fuel: Option<u64>,
+    },
+    /// The host goes on with it.
+    Resume {
+        /// What the host function that suspended it returns, if it waits for that.
+        answer: Vec<Value>,
+    },
+    /// The host gives the suspended call up.
+    Cancel,
     /// A host function panicked; nothing was recorded after that.
     Panicked,
     /// The recording was ended.

@@ -5,6 +5,7 @@
 use super::event::{Event, Import, Outcome, Value};
 use super::player::Player;
 use super::shadow::{PageId, Shadows};
+use crate::fuel::{Answer, Ran, resume_bare};
 use crate::func::Func;
 use crate::limits::Question;
 use crate::module::Module;
@@ -315,7 +316,7 @@ pub(crate) fn instantiated<R>(store: &mut StoreOpaque, result: Result<R>) -> Res
     result
 }
 
-/// [`Func::call`] in a store with a tape.
+/// A call by the host in a store with a tape; `resumable` says whether it may be suspended.
 ///
 /// # Safety
 /// As for [`Func::invoke_bare`].
@@ -324,27 +325,87 @@ pub(crate) unsafe fn invoke(
     func: &Func,
     store: &mut StoreOpaque,
     regs: &mut RegFile,
-) -> Result<()> {
+    resumable: bool,
+) -> Result<Ran> {
     let ty = func.ty_in(store);
     let cells = store.runtime.cells();
-    let begun = store.with_tape(|tape, store| {
-        tape.host_lets_go(store)?;
-        let refs = tape.refs(store);
+    let event = |store: &StoreOpaque, refs: &RefIds, regs: &mut RegFile| {
         // SAFETY: the arguments are there, as the caller says, and of this store.
         let (func, args) = unsafe {
             let bits = func.def(store).as_ptr() as u64;
             let args = Transfer::args(regs, cells, ty.params().len());
             (refs.func(store, bits), values(store, refs, ty.params(), args))
         };
-        let event = Event::Invoke { func, args };
+        Event::Invoke { func, args, resumable }
+    };
+    let run = |store: &mut StoreOpaque, regs: &mut RegFile| {
+        // SAFETY: the contract.
+        unsafe {
+            match resumable {
+                true => func.invoke_resumable_bare(store, regs),
+                false => func.invoke_bare(store, regs).map(|()| Ran::Finished),
+            }
+        }
+    };
+    // SAFETY: `run` runs a function of type `ty`.
+    unsafe { stretch(store, &ty, regs, event, run) }
+}
+
+/// [`resume_bare`] in a store with a tape. `ty` is the type of the function that was called.
+///
+/// # Safety
+/// As for [`resume_bare`].
+#[cold]
+pub(crate) unsafe fn resume(
+    store: &mut StoreOpaque,
+    ty: &FuncType,
+    answer: Option<&Answer>,
+    regs: &mut RegFile,
+) -> Result<Ran> {
+    let event = |store: &StoreOpaque, refs: &RefIds, _: &mut RegFile| {
+        let types = answer.iter().flat_map(|answer| answer.ty.results());
+        let bits = answer.iter().flat_map(|answer| &answer.bits);
+        // SAFETY: the answer is of these types, and of this store.
+        let value = |(ty, &bits): (ValType, &u128)| unsafe { Value::new(store, refs, ty, bits) };
+        Event::Resume { answer: types.zip(bits).map(value).collect() }
+    };
+    // SAFETY: the contract.
+    let run = |store: &mut StoreOpaque, regs: &mut RegFile| unsafe {
+        resume_bare(store, answer, regs)
+    };
+    // SAFETY: what goes on is a call of a function of type `ty`.
+    let result = unsafe { stretch(store, ty, regs, event, run) };
+    if result.is_err() {
+        // Nobody has a handle to go on with any more.
+        store.runtime.drop_suspended();
+    }
+    result
+}
+
+/// Guest code runs, from where the host gives it control to where the host has it again: `event` says how
+/// it gets it.
+///
+/// # Safety
+/// When `run` gives [`Ran::Finished`], there are results of type `ty`.
+unsafe fn stretch(
+    store: &mut StoreOpaque,
+    ty: &FuncType,
+    regs: &mut RegFile,
+    event: impl FnOnce(&StoreOpaque, &RefIds, &mut RegFile) -> Event,
+    run: impl FnOnce(&mut StoreOpaque, &mut RegFile) -> Result<Ran>,
+) -> Result<Ran> {
+    let cells = store.runtime.cells();
+    let begun = store.with_tape(|tape, store| {
+        tape.host_lets_go(store)?;
+        let event = event(store, tape.refs(store), regs);
         match &mut tape.mode {
             Mode::Observed { .. } => tape.tell(store, &event, &[]),
             Mode::Played(player) => player.enter_guest(store, Some(&event)),
         }
     });
     begun.unwrap_or(Ok(()))?;
-    // SAFETY: the contract.
-    let result = unsafe { func.invoke_bare(store, regs) };
+    let result = run(store, regs);
+    let suspended = matches!(result, Ok(Ran::Suspended(_)));
     let ended = store.with_tape(|tape, store| {
         let written = tape.guest_lets_go(store);
         if let Mode::Played(player) = &mut tape.mode {
@@ -352,25 +413,29 @@ pub(crate) unsafe fn invoke(
         }
         let fuel = store.fuel_left();
         let refs = tape.refs(store);
-        let outcome = match &result {
-            // SAFETY: the results are there, and of this store.
-            Ok(()) => Outcome::Values(unsafe {
-                values(
-                    store,
-                    refs,
-                    ty.results(),
-                    Transfer::results(regs, cells, ty.results().len()),
-                )
-            }),
-            Err(error) => Outcome::of_error(error),
+        let event = match &result {
+            Ok(Ran::Finished) => {
+                // SAFETY: the results are there, as the caller says, and of this store.
+                let values = unsafe {
+                    let from = Transfer::results(regs, cells, ty.results().len());
+                    values(store, refs, ty.results(), from)
+                };
+                Event::Done { outcome: Outcome::Values(values), fuel }
+            }
+            Ok(Ran::Suspended(stopped)) => Event::Suspended { wait: stopped.wait(), fuel },
+            Err(error) => Event::Done { outcome: Outcome::of_error(error), fuel },
         };
-        let event = Event::Done { outcome, fuel };
         match &mut tape.mode {
             Mode::Observed { .. } => tape.tell(store, &event, &written).and(result),
             Mode::Played(player) => player.done(event, result),
         }
     });
-    ended.expect("nobody takes a tape away in a call")
+    let ended = ended.expect("nobody takes a tape away in a call");
+    if ended.is_err() && suspended {
+        // Whoever made the call gets an error and no handle.
+        store.runtime.drop_suspended();
+    }
+    ended
 }
 
 /// What a host function has to do.
@@ -445,7 +510,7 @@ pub(crate) unsafe fn host_done(
                     Transfer::results(regs, cells, ty.results().len()),
                 )
             }),
-            Err(error) => Outcome::of_error(error),
+            Err(error) => Outcome::of_host_error(error),
         };
         tape.tell(store, &Event::HostDone(outcome), &[])
     });

@@ -58,7 +58,7 @@ mod replay;
 mod shadow;
 
 pub use crate::state::refs::RefId;
-pub use event::{Event, Import, Outcome, Setup, Value};
+pub use event::{Event, Import, Outcome, Setup, Value, Wait};
 pub use format::LogError;
 pub use hooks::{Observer, View};
 pub use record::SharedLog;

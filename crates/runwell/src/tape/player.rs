@@ -1,10 +1,13 @@
 //! The recording as a replay reads it: what is expected next, and how much fuel guests get.
 
-use super::event::{Event, Outcome, Value};
+use super::event::{Event, Outcome, Value, Wait};
 use super::format::{LogError, LogReader};
 use super::replay::{Divergence, Stop};
+use crate::code::symbolize;
+use crate::fuel::{Ran, Stopped};
 use crate::limits::Question;
 use crate::store::StoreOpaque;
+use crate::types::FuncType;
 use crate::{Error, Module, Result, Trap, WasmBacktrace};
 use runwell_vm::runtime::MAX_FUEL;
 
@@ -30,6 +33,8 @@ pub(crate) struct Player {
     /// The fuel that there would be without `fuel_left`, and what was given of it, while guest code runs.
     pub(crate) given: (u64, u64),
     pub(crate) outcome: Option<Outcome>,
+    /// The suspended call: its type, and what it waits for.
+    pub(crate) suspended: Option<(FuncType, Stopped)>,
     /// Why it goes no further.
     pub(crate) stopped: Option<Stop>,
 }
@@ -45,6 +50,7 @@ pub(crate) fn describe_outcome(outcome: &Outcome) -> String {
         Outcome::Values(values) => format!("a return of ({})", list(values)),
         Outcome::Trap(trap) => format!("the trap `{trap}`"),
         Outcome::Error(message) => format!("the error `{message}`"),
+        Outcome::Suspend => "a wish to be suspended".to_string(),
     }
 }
 
@@ -69,6 +75,7 @@ impl Player {
             stop_at_call: None,
             given: (0, 0),
             outcome: None,
+            suspended: None,
             stopped: None,
         }
     }
@@ -111,6 +118,18 @@ impl Player {
                 let fuel =
                     fuel.map_or(String::new(), |fuel| format!(" with {fuel} units of fuel left"));
                 format!("{}{fuel}", describe_outcome(outcome))
+            }
+            Event::Suspended { wait, fuel } => {
+                let fuel =
+                    fuel.map_or(String::new(), |fuel| format!(" with {fuel} units of fuel left"));
+                let wait = match wait {
+                    Wait::Fuel => "more fuel",
+                    Wait::Answer => "an answer of the host",
+                };
+                format!("a wait for {wait}{fuel}")
+            }
+            Event::Resume { answer } => {
+                format!("the host going on with a suspended call by ({})", list(answer))
             }
             Event::Answer(_) => "a question to the limiter".to_string(),
             Event::Invoke { args, .. } => format!("a call by the host with ({})", list(args)),
@@ -191,16 +210,22 @@ impl Player {
         self.expect(&event)
     }
 
-    /// A call by the host has ended.
-    pub(crate) fn done(&mut self, event: Event, result: Result<()>) -> Result<()> {
-        let Event::Done { outcome, fuel } = event else { return result };
+    /// A call by the host has ended, or is suspended.
+    pub(crate) fn done(&mut self, mut event: Event, result: Result<Ran>) -> Result<Ran> {
+        let short = match &event {
+            Event::Done { outcome, .. } => *outcome == Outcome::Trap(Trap::OutOfFuel),
+            Event::Suspended { wait, .. } => *wait == Wait::Fuel,
+            _ => false,
+        };
         match result {
             Err(error) if self.stopped.is_some() || ends(&error) => return Err(error),
-            Err(error)
-                if outcome == Outcome::Trap(Trap::OutOfFuel) && self.given.1 < self.given.0 =>
-            {
+            _ if short && self.given.1 < self.given.0 => {
                 let stop = self.stop(Stop::Fuel { used: self.fuel_used });
-                let backtrace = error.downcast_ref::<WasmBacktrace>().cloned();
+                let backtrace = match result {
+                    Err(error) => error.downcast_ref::<WasmBacktrace>().cloned(),
+                    Ok(Ran::Suspended(stopped)) => Some(symbolize(&stopped.backtrace)),
+                    Ok(Ran::Finished) => None,
+                };
                 return Err(match backtrace {
                     Some(backtrace) => stop.context(backtrace),
                     None => stop,
@@ -208,10 +233,15 @@ impl Player {
             }
             _ => {}
         }
-        let fuel = fuel.filter(|_| self.metered);
-        let found = Event::Done { outcome: outcome.clone(), fuel };
-        self.expect(&found)?;
-        self.outcome = Some(outcome);
+        if let Event::Done { fuel, .. } | Event::Suspended { fuel, .. } = &mut event
+            && !self.metered
+        {
+            *fuel = None;
+        }
+        self.expect(&event)?;
+        if let Event::Done { outcome, .. } = event {
+            self.outcome = Some(outcome);
+        }
         result
     }
 }

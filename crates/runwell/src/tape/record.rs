@@ -62,7 +62,11 @@ impl Observer for Recorder {
         // A guest may take the process with it: what led there is to be found afterwards.
         let gives_control = matches!(
             event,
-            Event::Invoke { .. } | Event::HostDone(_) | Event::Panicked | Event::End { .. }
+            Event::Invoke { .. }
+                | Event::Resume { .. }
+                | Event::HostDone(_)
+                | Event::Panicked
+                | Event::End { .. }
         );
         if gives_control || self.buffer.len() >= BUFFER_BYTES {
             return self.write();
@@ -119,8 +123,8 @@ impl StoreOpaque {
 impl<T: 'static> Store<T> {
     /// Tells `observer` everything that happens between the guests of this store and the host.
     ///
-    /// Host functions may be of any kind and use every part of the API but calls that can be suspended.
-    /// What they write into memories is found by comparing, so that slices can be used as always. It
+    /// Host functions may be of any kind and use every part of the API, also to suspend their callers. What
+    /// they write into memories is found by comparing, so that slices can be used as always. It
     /// costs: each call from a guest to the host takes some microseconds more, and the store holds a copy
     /// of its memories; where the kernel does not track writes (see [`Store::state_hash`]), each call
     /// reads all of them.

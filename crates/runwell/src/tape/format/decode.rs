@@ -3,7 +3,7 @@
 use crate::Trap;
 use crate::state::refs::RefId;
 use crate::state::{StateHash, type_of_code};
-use crate::tape::event::{Event, Import, Outcome, Setup, Value};
+use crate::tape::event::{Event, Import, Outcome, Setup, Value, Wait};
 use crate::types::{FuncType, GlobalType, MemoryType, Mutability, RefType, TableType, ValType};
 
 /// Why an event's bytes are none.
@@ -123,6 +123,7 @@ impl<'a> In<'a> {
                 Outcome::Trap(Trap::from_code(code))
             }
             2 => Outcome::Error(self.text()?),
+            3 => Outcome::Suspend,
             _ => return Err("no outcome"),
         })
     }
@@ -210,7 +211,10 @@ impl<'a> In<'a> {
                 2 => Err(self.text()?),
                 _ => return Err("no answer"),
             }),
-            18 => Event::Invoke { func: self.reference()?, args: self.values()? },
+            18 => {
+                let (func, args) = (self.reference()?, self.values()?);
+                Event::Invoke { func, args, resumable: self.flag()? }
+            }
             19 => Event::Done { outcome: self.outcome()?, fuel: self.optional()? },
             20 => {
                 let (func, args) = (self.index()?, self.values()?);
@@ -222,6 +226,12 @@ impl<'a> In<'a> {
                 let hash = StateHash(self.array()?);
                 Event::End { hash, note: self.bytes()?.to_vec() }
             }
+            24 => {
+                let wait = if self.flag()? { Wait::Answer } else { Wait::Fuel };
+                Event::Suspended { wait, fuel: self.optional()? }
+            }
+            25 => Event::Resume { answer: self.values()? },
+            26 => Event::Cancel,
             _ => return Err("no event"),
         })
     }

@@ -2,7 +2,7 @@
 
 use crate::state::refs::RefId;
 use crate::state::type_code;
-use crate::tape::event::{Event, Import, Outcome, Setup, Value};
+use crate::tape::event::{Event, Import, Outcome, Setup, Value, Wait};
 use crate::types::{Mutability, ValType};
 
 /// Puts an event together.
@@ -90,6 +90,7 @@ impl Out {
                 self.byte(2);
                 self.bytes(message.as_bytes());
             }
+            Outcome::Suspend => self.byte(3),
         }
     }
 
@@ -217,10 +218,11 @@ pub(super) fn put(out: &mut Out, event: &Event) {
                 }
             }
         }
-        Event::Invoke { func, args } => {
+        Event::Invoke { func, args, resumable } => {
             out.byte(18);
             out.reference(*func);
             out.values(args);
+            out.byte((*resumable).into());
         }
         Event::Done { outcome, fuel } => {
             out.byte(19);
@@ -243,5 +245,18 @@ pub(super) fn put(out: &mut Out, event: &Event) {
             out.0.extend_from_slice(&hash.0);
             out.bytes(note);
         }
+        Event::Suspended { wait, fuel } => {
+            out.byte(24);
+            out.byte(match wait {
+                Wait::Fuel => 0,
+                Wait::Answer => 1,
+            });
+            out.optional(*fuel);
+        }
+        Event::Resume { answer } => {
+            out.byte(25);
+            out.values(answer);
+        }
+        Event::Cancel => out.byte(26),
     }
 }

@@ -4,7 +4,7 @@ use super::*;
 use crate::Trap;
 use crate::state::StateHash;
 use crate::state::refs::RefId;
-use crate::tape::event::{Import, Outcome, Setup, Value};
+use crate::tape::event::{Import, Outcome, Setup, Value, Wait};
 use crate::types::{FuncType, GlobalType, MemoryType, Mutability, RefType, TableType, ValType};
 use std::io::Cursor;
 
@@ -25,6 +25,7 @@ fn events() -> Vec<Event> {
         Outcome::Values(values.clone()),
         Outcome::Trap(Trap::IntegerOverflow),
         Outcome::Error("no such file".to_string()),
+        Outcome::Suspend,
     ];
     let funcref = TableType::new(RefType::FUNCREF, 3, Some(9));
     let ty = FuncType::of([ValType::I32, ValType::F64], [ValType::V128, ValType::EXTERNREF]);
@@ -55,7 +56,12 @@ fn events() -> Vec<Event> {
         Event::SetFuel(1_000_000),
         Event::Answer(Ok(true)),
         Event::Answer(Err("too much".to_string())),
-        Event::Invoke { func, args: values.clone() },
+        Event::Invoke { func, args: values.clone(), resumable: false },
+        Event::Invoke { func, args: Vec::new(), resumable: true },
+        Event::Suspended { wait: Wait::Fuel, fuel: Some(3) },
+        Event::Suspended { wait: Wait::Answer, fuel: None },
+        Event::Resume { answer: values.clone() },
+        Event::Cancel,
         Event::HostCall { func: 9, args: values, fuel: None },
         Event::Panicked,
         Event::End { hash: StateHash([7; 32]), note: b"0".to_vec() },
