@@ -182,6 +182,7 @@ fn describe(outcome: &Outcome) -> String {
         Outcome::Values(values) => format!("returns {}", list(values)),
         Outcome::Trap(trap) => format!("{trap}"),
         Outcome::Error(message) => format!("the host's error: {message}"),
+        Outcome::Suspend => "a call to suspend".into(),
     }
 }
 
@@ -372,6 +373,7 @@ impl Lockstep {
         match event {
             Event::Module(wasm) => self.modules.push(wasm.clone()),
             Event::Limited => return ends("a limiter decides what grows"),
+            Event::Suspended { .. } => return ends("a call is suspended"),
             Event::Instantiate { module, imports } => {
                 if std::mem::replace(&mut self.began, true) {
                     return ends("there is a second instance");
@@ -389,7 +391,7 @@ impl Lockstep {
                     return differs("instantiation", describe(outcome), format!("{code:?}"));
                 }
             }
-            Event::Invoke { func: RefId::Func { instance: 0, func }, args }
+            Event::Invoke { func: RefId::Func { instance: 0, func }, args, .. }
                 if self.followed.is_some() =>
             {
                 let Some(followed) = self.followed() else { return Ok(()) };

@@ -112,14 +112,7 @@ impl Instance {
         let mut store = store.as_context_mut();
         let (store, of, module) = (store.opaque(), module, module.inner());
         check_store(store, module)?;
-        let wanted = module.info.imports.len();
-        if wanted != imports.len() {
-            return Err(Error::msg(format!("expected {wanted} imports, found {}", imports.len())));
-        }
-        let mut imported = Imported::of(module);
-        for (number, found) in imports.iter().enumerate() {
-            import(store, module, number, found, &mut imported)?;
-        }
+        let imported = checked_imports(store, module, imports)?;
         instantiate(store, of, imported)
     }
 
@@ -350,15 +343,28 @@ pub(crate) fn instantiate_checked(
     of: &Module,
     imports: &[Extern],
 ) -> Result<()> {
-    let module = of.inner();
-    if module.info.imports.len() != imports.len() {
-        return Err(Error::msg("another number of imports"));
+    let imported = checked_imports(store, of.inner(), imports)?;
+    instantiate_bare(store, of, imported).map(|_| ())
+}
+
+/// The imports of a module, in its order.
+///
+/// # Errors
+/// When their number or a type does not fit.
+pub(crate) fn checked_imports(
+    store: &StoreOpaque,
+    module: &ModuleInner,
+    imports: &[Extern],
+) -> Result<Imported> {
+    let wanted = module.info.imports.len();
+    if wanted != imports.len() {
+        return Err(Error::msg(format!("expected {wanted} imports, found {}", imports.len())));
     }
     let mut imported = Imported::of(module);
     for (number, found) in imports.iter().enumerate() {
         import(store, module, number, found, &mut imported)?;
     }
-    instantiate_bare(store, of, imported).map(|_| ())
+    Ok(imported)
 }
 
 fn instantiate_bare(store: &mut StoreOpaque, of: &Module, imported: Imported) -> Result<Instance> {

@@ -86,7 +86,7 @@ pub use runwell_compiler::{
     Resource, Steps, Use,
 };
 pub use runwell_vm::InterruptHandle;
-pub use state::{SnapshotError, StateHash};
+pub use state::{Restored, SnapshotError, StateHash};
 pub use store::Store;
 pub use table::Table;
 pub use trap::{FrameInfo, Trap, WasmBacktrace};

@@ -475,7 +475,7 @@ pub struct UnknownImportError {
 }
 
 impl UnknownImportError {
-    fn new(import: &ImportType<'_>) -> UnknownImportError {
+    pub(crate) fn new(import: &ImportType<'_>) -> UnknownImportError {
         UnknownImportError {
             module: import.module().to_string(),
             name: import.name().to_string(),

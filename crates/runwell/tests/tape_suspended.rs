@@ -3,8 +3,8 @@
 
 use runwell::tape::{Divergence, Ending, LogError, Replay, SharedLog, Stop};
 use runwell::{
-    Caller, Config, Engine, Extern, ExternRef, Func, Instance, Linker, Module, ResumableCall,
-    Result, StateHash, Store, Suspend, SuspendedCall, Trap, Val,
+    Caller, Config, Engine, Extern, ExternRef, Func, Instance, Linker, Module, Result,
+    ResumableCall, StateHash, Store, Suspend, SuspendedCall, Trap, Val,
 };
 use std::io::Cursor;
 
@@ -61,9 +61,10 @@ impl Host {
 
 fn linker(engine: &Engine) -> Result<Linker<Host>> {
     let mut linker = Linker::<Host>::new(engine);
-    let ty = Module::new(engine, MODULE)?.imports().next().and_then(|import| {
-        import.ty().func().cloned()
-    });
+    let ty = Module::new(engine, MODULE)?
+        .imports()
+        .next()
+        .and_then(|import| import.ty().func().cloned());
     linker.func_new("host", "ask", ty.expect("a function"), |mut caller, params, results| {
         let random = caller.data_mut().next();
         match random % 3 {

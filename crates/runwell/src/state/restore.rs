@@ -81,7 +81,17 @@ impl<T: 'static> InstancePre<T> {
 
 /// What is behind the head of a snapshot of this module.
 fn checked<'a>(module: &ModuleInner, bytes: &'a [u8]) -> Result<In<'a>, Refused> {
-    let Some(rest) = bytes.strip_prefix(MAGIC) else {
+    let mut head = head(MAGIC, bytes)?;
+    if head.array::<32>()? != *module.hash() {
+        return Err(SnapshotError::Module.into());
+    }
+    own_state_only(module)?;
+    content(bytes, head)
+}
+
+/// What is behind magic, version and target.
+pub(super) fn head<'a>(magic: &[u8], bytes: &'a [u8]) -> Result<In<'a>, Refused> {
+    let Some(rest) = bytes.strip_prefix(magic) else {
         return Err(SnapshotError::NotASnapshot.into());
     };
     let mut head = In(rest);
@@ -93,10 +103,11 @@ fn checked<'a>(module: &ModuleInner, bytes: &'a [u8]) -> Result<In<'a>, Refused>
     if target != TARGET {
         return Err(SnapshotError::Target(target).into());
     }
-    if head.array::<32>()? != *module.hash() {
-        return Err(SnapshotError::Module.into());
-    }
-    own_state_only(module)?;
+    Ok(head)
+}
+
+/// What is between the head and the hash of all `bytes`.
+pub(super) fn content<'a>(bytes: &'a [u8], head: In<'a>) -> Result<In<'a>, Refused> {
     let content = head.0.len().checked_sub(blake3::OUT_LEN).ok_or("it ends too early")?;
     let (hashed, hash) = bytes.split_at(bytes.len() - blake3::OUT_LEN);
     if blake3::hash(hashed).as_bytes() != hash {
@@ -136,12 +147,32 @@ fn fill(store: &mut StoreOpaque, instance: u32, mut from: In<'_>) -> Result<(), 
 }
 
 fn memory(store: &mut StoreOpaque, index: u32, from: &mut In<'_>) -> Result<(), Refused> {
-    let pages = from.number()?;
+    grow_memory(store, index, from.number()?)?;
+    pages(store, index, from)
+}
+
+/// Lets a memory have as many pages as it had.
+pub(super) fn grow_memory(store: &mut StoreOpaque, index: u32, pages: u64) -> Result<(), Refused> {
     let has = store.memories[index as usize].pages();
     let more = pages.checked_sub(has).ok_or("a memory below its minimum")?;
     if more > 0 && store.grow_memory(index, more)?.is_none() {
         return Err(Error::msg(format!("a memory of {pages} pages exceeds limits")).into());
     }
+    Ok(())
+}
+
+/// Lets a table have as many elements as it had; what it did not have before is null.
+pub(super) fn grow_table(store: &mut StoreOpaque, index: u32, len: u64) -> Result<(), Refused> {
+    let has = store.tables[index as usize].raw.len();
+    let more = len.checked_sub(has).ok_or("a table below its minimum")?;
+    if more > 0 && store.grow_table(index, more, 0)?.is_none() {
+        return Err(Error::msg(format!("a table of {len} elements exceeds limits")).into());
+    }
+    Ok(())
+}
+
+/// The content of a memory that is large enough.
+pub(super) fn pages(store: &StoreOpaque, index: u32, from: &mut In<'_>) -> Result<(), Refused> {
     let memory = &store.memories[index as usize];
     for _ in 0..from.count()? {
         let number = from.number()?;
@@ -177,11 +208,7 @@ fn table(
     from: &mut In<'_>,
 ) -> Result<(), Refused> {
     let len = from.count()? as u64;
-    let has = store.tables[index as usize].raw.len();
-    let more = len.checked_sub(has).ok_or("a table below its minimum")?;
-    if more > 0 && store.grow_table(index, more, 0)?.is_none() {
-        return Err(Error::msg(format!("a table of {len} elements exceeds limits")).into());
-    }
+    grow_table(store, index, len)?;
     let table = &store.tables[index as usize];
     let is_func = table.element.heap_type().is_func();
     for at in 0..len {

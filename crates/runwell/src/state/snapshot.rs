@@ -27,6 +27,9 @@ pub(super) const VERSION: u64 = 1;
 /// What a snapshot of this machine says that it is of.
 pub(super) const TARGET: &str = std::env::consts::ARCH;
 
+/// What nobody can make again.
+pub(super) const OBJECT: &str = "an object of the host's";
+
 /// Why a snapshot is not taken, or is none.
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
@@ -47,8 +50,11 @@ pub enum SnapshotError {
     Running,
     /// The instance imports something that can change and that others may hold.
     Imports(&'static str),
-    /// The instance holds something of the host's, or of another instance.
+    /// Something is held that cannot be carried: something of the host's, or, where a single instance is
+    /// taken down, of another instance.
     Holds(&'static str),
+    /// The store in which everything is to be made has something in it already.
+    NotEmpty,
 }
 
 impl fmt::Display for SnapshotError {
@@ -70,9 +76,13 @@ impl fmt::Display for SnapshotError {
                 f.write_str("a snapshot is taken between calls, and one is under way or suspended")
             }
             SnapshotError::Imports(what) => {
-                write!(f, "an instance that imports a {what} cannot be taken down alone")
+                write!(
+                    f,
+                    "an instance that imports a {what} cannot be taken down alone, only with its store"
+                )
             }
-            SnapshotError::Holds(what) => write!(f, "the instance holds {what}"),
+            SnapshotError::Holds(what) => write!(f, "{what} is held and cannot be carried"),
+            SnapshotError::NotEmpty => f.write_str("the store is not empty"),
         }
     }
 }
@@ -84,7 +94,8 @@ impl Instance {
     /// process or another one.
     ///
     /// If the store has nothing else in it, the store in which it is restored has the same
-    /// [`crate::Store::state_hash`].
+    /// [`crate::Store::state_hash`]. Instances that are linked together are taken down with their store:
+    /// [`crate::Store::snapshot`].
     ///
     /// # Errors
     /// A [`SnapshotError`]: a call is under way or suspended; the instance imports memories, tables or
@@ -126,9 +137,7 @@ impl Instance {
 }
 
 fn snapshot(store: &mut StoreOpaque, instance: &Instance) -> Result<Vec<u8>, SnapshotError> {
-    if store.runtime.is_active() || store.runtime.suspended().is_some() {
-        return Err(SnapshotError::Running);
-    }
+    between_calls(store)?;
     let state = instance.state(store);
     let module = state.module.inner();
     own_state_only(module)?;
@@ -146,6 +155,14 @@ fn snapshot(store: &mut StoreOpaque, instance: &Instance) -> Result<Vec<u8>, Sna
     let hash = blake3::hash(&out.0);
     out.0.extend_from_slice(hash.as_bytes());
     Ok(out.0)
+}
+
+/// An error when a call is under way.
+pub(super) fn between_calls(store: &StoreOpaque) -> Result<(), SnapshotError> {
+    match store.runtime.is_active() || store.runtime.suspended().is_some() {
+        true => Err(SnapshotError::Running),
+        false => Ok(()),
+    }
 }
 
 /// An error when the module imports what can change.
@@ -166,18 +183,23 @@ pub(super) fn own_state_only(module: &ModuleInner) -> Result<(), SnapshotError> 
 
 fn memories(store: &StoreOpaque, state: &InstanceState, out: &mut Out) {
     for &index in &state.memories {
-        let memory = &store.memories[index as usize];
-        // SAFETY: no guest code runs, and the store is borrowed.
-        let bytes = unsafe { memory.data() };
-        out.number(memory.pages());
-        let touched = memory.written(Reader::Snapshot).into_iter().flatten();
-        let pages = touched.map(|number| (number, page_of(bytes, number)));
-        let pages: Vec<_> = pages.filter(|(_, page)| *page != [0; PAGE]).collect();
-        out.number(pages.len() as u64);
-        for (number, page) in pages {
-            out.number(number);
-            out.0.extend_from_slice(&page);
-        }
+        out.number(store.memories[index as usize].pages());
+        pages(store, index, out);
+    }
+}
+
+/// The pages of a memory that are not zero.
+pub(super) fn pages(store: &StoreOpaque, memory: u32, out: &mut Out) {
+    let memory = &store.memories[memory as usize];
+    // SAFETY: no guest code runs, and the store is borrowed.
+    let bytes = unsafe { memory.data() };
+    let touched = memory.written(Reader::Snapshot).into_iter().flatten();
+    let pages = touched.map(|number| (number, page_of(bytes, number)));
+    let pages: Vec<_> = pages.filter(|(_, page)| *page != [0; PAGE]).collect();
+    out.number(pages.len() as u64);
+    for (number, page) in pages {
+        out.number(number);
+        out.0.extend_from_slice(&page);
     }
 }
 
@@ -203,7 +225,7 @@ impl Funcs {
             return Ok(0);
         }
         if !is_func {
-            return Err(SnapshotError::Holds("an object of the host's"));
+            return Err(SnapshotError::Holds(OBJECT));
         }
         match self.0.binary_search_by_key(&bits, |&(record, _)| record) {
             Ok(at) => Ok(u64::from(self.0[at].1) + 1),

@@ -370,9 +370,8 @@ pub(crate) unsafe fn resume(
         Event::Resume { answer: types.zip(bits).map(value).collect() }
     };
     // SAFETY: the contract.
-    let run = |store: &mut StoreOpaque, regs: &mut RegFile| unsafe {
-        resume_bare(store, answer, regs)
-    };
+    let run =
+        |store: &mut StoreOpaque, regs: &mut RegFile| unsafe { resume_bare(store, answer, regs) };
     // SAFETY: what goes on is a call of a function of type `ty`.
     let result = unsafe { stretch(store, ty, regs, event, run) };
     if result.is_err() {

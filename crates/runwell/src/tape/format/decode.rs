@@ -86,11 +86,11 @@ impl<'a> In<'a> {
         RefId::from_bytes(self.array()?).ok_or("no reference")
     }
 
-    fn ty(&mut self) -> Result<ValType, Bad> {
+    pub(crate) fn ty(&mut self) -> Result<ValType, Bad> {
         type_of_code(self.byte()?).ok_or("no type")
     }
 
-    fn ref_type(&mut self) -> Result<RefType, Bad> {
+    pub(crate) fn ref_type(&mut self) -> Result<RefType, Bad> {
         match self.ty()? {
             ValType::Ref(ty) => Ok(ty),
             _ => Err("no type of references"),
@@ -128,11 +128,11 @@ impl<'a> In<'a> {
         })
     }
 
-    fn limits(&mut self) -> Result<(bool, u64, Option<u64>), Bad> {
+    pub(crate) fn limits(&mut self) -> Result<(bool, u64, Option<u64>), Bad> {
         Ok((self.flag()?, self.number()?, self.optional()?))
     }
 
-    fn import(&mut self) -> Result<Import, Bad> {
+    pub(crate) fn import(&mut self) -> Result<Import, Bad> {
         Ok(match self.byte()? {
             0 => Import::Func(self.reference()?),
             1 => Import::Memory(self.index()?),

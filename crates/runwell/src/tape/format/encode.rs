@@ -94,7 +94,28 @@ impl Out {
         }
     }
 
-    fn limits(&mut self, is64: bool, min: u64, max: Option<u64>) {
+    pub(crate) fn import(&mut self, import: &Import) {
+        match *import {
+            Import::Func(id) => {
+                self.byte(0);
+                self.reference(id);
+            }
+            Import::Memory(index) => {
+                self.byte(1);
+                self.number(index.into());
+            }
+            Import::Table(index) => {
+                self.byte(2);
+                self.number(index.into());
+            }
+            Import::Global(index) => {
+                self.byte(3);
+                self.number(index.into());
+            }
+        }
+    }
+
+    pub(crate) fn limits(&mut self, is64: bool, min: u64, max: Option<u64>) {
         self.byte(is64.into());
         self.number(min);
         self.optional(max);
@@ -144,26 +165,7 @@ pub(super) fn put(out: &mut Out, event: &Event) {
             out.byte(8);
             out.number((*module).into());
             out.number(imports.len() as u64);
-            for import in imports {
-                match *import {
-                    Import::Func(id) => {
-                        out.byte(0);
-                        out.reference(id);
-                    }
-                    Import::Memory(index) => {
-                        out.byte(1);
-                        out.number(index.into());
-                    }
-                    Import::Table(index) => {
-                        out.byte(2);
-                        out.number(index.into());
-                    }
-                    Import::Global(index) => {
-                        out.byte(3);
-                        out.number(index.into());
-                    }
-                }
-            }
+            imports.iter().for_each(|import| out.import(import));
         }
         Event::Instantiated(outcome) => {
             out.byte(9);
