@@ -129,6 +129,7 @@ impl Steps {
     }
 
     /// Steps spent by `pass` and those before it.
+    #[inline]
     pub fn through(&self, pass: Pass) -> u64 {
         self.spent[..=pass as usize].iter().sum()
     }
@@ -290,6 +291,7 @@ impl Work {
     }
 
     /// True if `pass` should take its cheaper way from here on.
+    #[inline]
     pub fn is_spent(&self, pass: Pass) -> bool {
         self.steps.through(pass) > self.soft[pass as usize]
     }
@@ -298,6 +300,7 @@ impl Work {
     ///
     /// # Errors
     /// When its share is spent, or somebody has cancelled.
+    #[inline]
     pub fn check(&self, pass: Pass) -> Result<(), Stopped> {
         if self.cancel.as_ref().is_some_and(CancelToken::is_cancelled) {
             return Err(Stopped::Cancelled);

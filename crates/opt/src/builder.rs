@@ -102,6 +102,7 @@ impl Builder {
     pub fn expect(&mut self, insts: usize) {
         scratch::room(&mut self.func.insts, insts);
         scratch::room(&mut self.func.src, insts);
+        self.gvn.expect(insts);
     }
 
     /// Sets the Wasm byte offset of the instructions to come.

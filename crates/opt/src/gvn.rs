@@ -1,7 +1,7 @@
 //! Value numbering: an equal value that dominates, if there is one in reach.
 //!
-//! A table of fixed size holds keys and values of the scopes that are open; scopes are those of the
-//! dominator tree, which structured control gives for free. Leaving a scope undoes its entries. A
+//! A table of a size that is fixed when a function begins holds keys and values of the scopes that are
+//! open; scopes are those of the dominator tree, which structured control gives for free. Leaving a scope undoes its entries. A
 //! look-up probes [`WAYS`] neighbouring places and gives up, and an entry without a free place
 //! overwrites: collisions cost sharing, never time, so that an attacker who knows the hash gains
 //! nothing.
@@ -14,8 +14,10 @@ use runwell_ir::{Inst, Value};
 /// Places a key may be in.
 const WAYS: usize = 4;
 
-/// Places of the table: more than the values in reach of most functions.
-const SLOTS: usize = 1 << 12;
+/// Places of the table, at the least and at the most: more than the values in reach of most functions.
+/// A small function gets a small table, which stays in the nearest cache and, in a small module, on few
+/// fresh pages.
+const SLOTS: core::ops::RangeInclusive<usize> = 1 << 7..=1 << 12;
 
 #[derive(Copy, Clone, Debug)]
 struct Entry {
@@ -32,6 +34,8 @@ const EMPTY: Entry = Entry { key: Inst::NOP, epoch: 0, value: Value::NONE, stamp
 #[derive(Debug)]
 pub(crate) struct Gvn {
     slots: Vec<Entry>,
+    /// Places in use by the function, less one. The others are of functions that were larger.
+    mask: usize,
     stamp: u32,
     /// What entries of open scopes have overwritten.
     undo: Vec<(u32, Entry)>,
@@ -41,7 +45,8 @@ pub(crate) struct Gvn {
 
 impl Default for Gvn {
     fn default() -> Gvn {
-        Gvn { slots: vec![EMPTY; SLOTS], stamp: 0, undo: Vec::new(), scopes: Vec::new() }
+        let slots = vec![EMPTY; *SLOTS.start()];
+        Gvn { mask: slots.len() - 1, slots, stamp: 0, undo: Vec::new(), scopes: Vec::new() }
     }
 }
 
@@ -52,12 +57,14 @@ fn hash(key: &Inst, epoch: u32) -> usize {
     h = (h ^ (h >> 29) ^ (u64::from(key.b) | u64::from(key.c) << 32))
         .wrapping_mul(0xbf58_476d_1ce4_e5b9);
     h ^= u64::from(epoch).wrapping_mul(0x94d0_49bb_1331_11eb);
-    (h >> 40) as usize & (SLOTS - 1)
+    (h >> 40) as usize
 }
 
 impl Gvn {
-    /// Forgets everything, in constant time but for one clearing every 2^32 functions.
+    /// Forgets everything, in constant time but for one clearing every 2^32 functions. The table is of
+    /// the least size, until [`Gvn::expect`] says otherwise.
     pub(crate) fn begin(&mut self) {
+        self.mask = SLOTS.start() - 1;
         self.undo.clear();
         self.scopes.clear();
         self.stamp = match self.stamp.checked_add(1) {
@@ -67,6 +74,17 @@ impl Gvn {
                 1
             }
         };
+    }
+
+    /// Makes the table as large as suits a function of so many instructions, of which few are in reach
+    /// at one time. Nothing has been entered yet, and what is found depends on this number only, not on
+    /// functions before.
+    pub(crate) fn expect(&mut self, insts: usize) {
+        let slots = (insts / 2).clamp(*SLOTS.start(), *SLOTS.end()).next_power_of_two();
+        if self.slots.len() < slots {
+            self.slots = vec![EMPTY; slots];
+        }
+        self.mask = slots - 1;
     }
 
     pub(crate) fn push_scope(&mut self) {
@@ -84,7 +102,7 @@ impl Gvn {
     pub(crate) fn find(&self, key: &Inst, epoch: u32) -> Option<Value> {
         let home = hash(key, epoch);
         (0..WAYS).find_map(|way| {
-            let entry = &self.slots[(home + way) & (SLOTS - 1)];
+            let entry = &self.slots[(home + way) & self.mask];
             (entry.stamp == self.stamp && entry.key == *key && entry.epoch == epoch)
                 .then_some(entry.value)
         })
@@ -92,10 +110,10 @@ impl Gvn {
 
     /// Enters a key, over an equal one or where there is room, else over the one at home.
     pub(crate) fn insert(&mut self, key: Inst, epoch: u32, value: Value) {
-        let home = hash(&key, epoch);
+        let home = hash(&key, epoch) & self.mask;
         let mut slot = home;
         for way in 0..WAYS {
-            let at = (home + way) & (SLOTS - 1);
+            let at = (home + way) & self.mask;
             let entry = &self.slots[at];
             if entry.stamp != self.stamp || (entry.key == key && entry.epoch == epoch) {
                 slot = at;

@@ -136,7 +136,12 @@ impl Walk<'_> {
             })
             .map_or((0, 0), |&pred| pred);
         self.work.charge(Pass::Allocate, preds.len());
-        self.restore(main.0 as usize);
+        // The walk comes from the end of the block before.
+        let mut here = block as u32 - 1;
+        if here != main.0 {
+            here = main.0;
+            self.restore(here as usize);
+        }
         self.candidates(block, header);
         if !header {
             self.second_opinions(block, preds.clone(), main.0);
@@ -176,7 +181,10 @@ impl Walk<'_> {
         let mut valid = !0;
         for index in preds {
             let (source, edge) = self.s.live.preds[index];
-            self.restore(source as usize);
+            if here != source {
+                here = source;
+                self.restore(here as usize);
+            }
             let exp = self.s.live.exp[source as usize];
             valid &= self.edge_moves(edge as usize, block, false, exp);
         }

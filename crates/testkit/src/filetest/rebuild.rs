@@ -9,6 +9,7 @@ pub(super) fn rebuild(func: &Function) -> Function {
     let mut again = Again { old: func, new: Builder::new(), values: Vec::new() };
     again.values.resize(func.insts.len(), Value::NONE);
     again.new.begin(func.index, func.sig, func.sigs.clone());
+    again.new.expect(func.insts.len());
     again.new.func.slots.extend_from_slice(&func.slots);
     again.new.func.homes = func.homes;
     again.new.func.loops.extend_from_slice(&func.loops);

@@ -267,6 +267,7 @@ impl Asm {
         }
     }
 
+    #[inline]
     fn bytes(&mut self, bytes: &[u8]) {
         self.code.extend_from_slice(bytes);
     }
@@ -275,17 +276,21 @@ impl Asm {
         self.bytes(&imm.to_le_bytes());
     }
 
+    /// Appends the first `bytes` bytes of `word`, at most eight.
+    #[inline]
+    fn word(&mut self, word: u64, bytes: usize) {
+        // A store of fixed size, of which what is too much is taken back, is cheaper than a copy of any
+        // size.
+        let len = self.code.len() + bytes;
+        self.code.extend_from_slice(&word.to_le_bytes());
+        self.code.truncate(len);
+    }
+
     /// Prefixes, opcode, ModRM with its operand; immediates follow.
     fn op(&mut self, op: Op, reg: u8, rm: Rm) {
-        let mut out = [0u8; 16];
-        let mut len = 0;
-        let mut put = |byte: u8| {
-            out[len] = byte;
-            len += 1;
-        };
-        if op.prefix != 0 {
-            put(op.prefix);
-        }
+        // Everything before the displacement, the first byte lowest: at most a prefix, REX, four bytes
+        // of opcode, ModRM and SIB.
+        let (mut head, mut len) = (u64::from(op.prefix), usize::from(op.prefix != 0));
         let (base, index) = match rm {
             Rm::Reg(r) => (r, 0),
             Rm::Mem(mem) => (mem.base.unwrap_or(0), mem.index.map_or(0, |(i, _)| i)),
@@ -295,22 +300,24 @@ impl Asm {
         if (op.byte_reg && byte(reg)) || (op.byte_rm && matches!(rm, Rm::Reg(r) if byte(r))) {
             rex |= 0x40;
         }
+        let mut put = |bytes: u32, count: usize| {
+            head |= u64::from(bytes) << (8 * len);
+            len += count;
+        };
         if rex != 0 {
-            put(0x40 | rex);
+            put(u32::from(0x40 | rex), 1);
         }
-        let opcode = op.opcode.to_be_bytes();
-        let leading = (op.opcode.leading_zeros() / 8).min(3) as usize;
-        for &byte in &opcode[leading..] {
-            put(byte);
-        }
+        let leading = (op.opcode.leading_zeros() / 8).min(3);
+        put(op.opcode.swap_bytes() >> (8 * leading), 4 - leading as usize);
         let reg = (reg & 7) << 3;
-        let mut fixup = None;
-        match rm {
-            Rm::Reg(r) => put(0xc0 | reg | r & 7),
+        let (disp, disp_bytes, fixup) = match rm {
+            Rm::Reg(r) => {
+                put(u32::from(0xc0 | reg | r & 7), 1);
+                (0, 0, None)
+            }
             Rm::Mem(Mem { label: Some(label), .. }) => {
-                put(reg | 5);
-                fixup = Some(label);
-                (0..4).for_each(|_| put(0));
+                put(u32::from(reg | 5), 1);
+                (0, 4, Some(label))
             }
             Rm::Mem(Mem { base, index, disp, .. }) => {
                 // rsp and r12 as base need an index byte; rbp and r13 a displacement.
@@ -321,19 +328,20 @@ impl Asm {
                     Some(_) => (0x80, 4),
                 };
                 match (base, index) {
-                    (Some(b), None) if b & 7 != 4 => put(mode | reg | b & 7),
+                    (Some(b), None) if b & 7 != 4 => put(u32::from(mode | reg | b & 7), 1),
                     (b, i) => {
                         let (i, scale) = i.unwrap_or((4, 0));
-                        put(mode | reg | 4);
-                        put(scale << 6 | (i & 7) << 3 | b.map_or(5, |b| b & 7));
+                        let sib = scale << 6 | (i & 7) << 3 | b.map_or(5, |b| b & 7);
+                        put(u32::from(mode | reg | 4) | u32::from(sib) << 8, 2);
                     }
                 }
-                for &byte in &disp.to_le_bytes()[..bytes] {
-                    put(byte);
-                }
+                (disp, bytes, None)
             }
+        };
+        self.word(head, len);
+        if disp_bytes != 0 {
+            self.word(u64::from(disp as u32), disp_bytes);
         }
-        self.code.extend_from_slice(&out[..len]);
         if let Some(label) = fixup {
             let end = self.offset();
             self.fixups.push((end - 4, end + u32::from(op.imm), label));
