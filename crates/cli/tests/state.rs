@@ -97,3 +97,43 @@ fn a_crosscheck_says_how_far_it_went() {
     // Fifty calls and the one that ends the program, then the end.
     assert!(text.contains("crosscheck: 52 comparisons, no difference\n"), "{text}");
 }
+
+/// With a library that shares its memory, and metered: fuel is compared as well.
+#[test]
+fn a_crosscheck_follows_preloaded_modules_and_fuel() {
+    let dir = scratch("crosscheck-linked");
+    let library = r#"(module
+        (memory (export "memory") 1)
+        (global $calls (mut i32) (i32.const 0))
+        (func (export "note") (param i32)
+            (global.set $calls (i32.add (global.get $calls) (i32.const 1)))
+            (i32.store (i32.mul (global.get $calls) (i32.const 4)) (local.get 0))))"#;
+    let program = r#"(module
+        (import "library" "memory" (memory 1))
+        (import "library" "note" (func $note (param i32)))
+        (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
+        (export "memory" (memory 0))
+        (func (export "_start") (local $n i32)
+            (loop
+                (call $note (i32.add (local.get $n) (i32.load (i32.const 4))))
+                (br_if 0 (i32.lt_u
+                    (local.tee $n (i32.add (local.get $n) (i32.const 1))) (i32.const 30))))
+            (call $exit (i32.load (i32.const 40)))))"#;
+    std::fs::write(dir.join("library.wat"), library).expect("a file");
+    std::fs::write(dir.join("linked.wat"), program).expect("a file");
+    for fuel in [&[][..], &["--fuel=100000"]] {
+        let options = ["run", "--crosscheck", "--preload=library=library.wat"];
+        let output = runwell(&dir, &[&options[..], fuel, &["linked.wat"]].concat());
+        assert_eq!(output.status.code(), Some(9), "{output:?}");
+        let text = String::from_utf8_lossy(&output.stderr);
+        assert!(text.contains("crosscheck: 2 comparisons, no difference\n"), "{text}");
+    }
+    // Where fuel runs out the check ends and says so.
+    let options = ["run", "--crosscheck", "--preload=library=library.wat", "--fuel=100"];
+    let output = runwell(&dir, &[&options[..], &["linked.wat"]].concat());
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        text.contains("no difference, then no further: wasm trap: all fuel consumed"),
+        "{text}"
+    );
+}

@@ -1,11 +1,13 @@
 //! Machine code beside the meaning of the IR: the same module is run by both, in step, and the first
 //! difference ends the run.
 //!
-//! [`oracle`] runs a module by `runwell_ir::eval`, translated without any rewrite of the optimiser.
-//! [`attach`] lets it follow what happens in a store: it runs on a thread of its own while the machine
-//! code runs, and whenever control goes from the guest to the host both are compared: which import is
-//! called with what, or what comes back, memories, globals and tables. The host is asked once; what it
-//! answers and changes goes to both (`lockstep`).
+//! [`oracle`] runs modules by `runwell_ir::eval`, translated without any rewrite of the optimiser.
+//! [`attach`] lets it follow what happens in a store, whatever instances there are and however they are
+//! linked: it runs on a thread of its own while the machine code runs, and whenever control goes from
+//! guests to the host both are compared: which import is called with what, or what comes back, memories,
+//! globals and tables, and, where guests are metered, the fuel that was used, which here is a plain count
+//! of executed operators ([`count`]). The host is asked once; what it answers and changes goes to both
+//! (`lockstep`).
 //!
 //! ```
 //! use runwell::{Engine, Linker, Module, Store};
@@ -34,8 +36,11 @@
 
 #![forbid(unsafe_code)]
 
+mod compare;
+pub mod count;
 mod follower;
+mod fuel;
 mod lockstep;
 pub mod oracle;
 
-pub use lockstep::{Check, Difference, Summary, attach};
+pub use lockstep::{Check, Difference, Summary, attach, observer};

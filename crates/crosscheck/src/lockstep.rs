@@ -1,21 +1,22 @@
 //! The machine's side: observes a store, tells the evaluator what the host does, and compares.
 
-use crate::follower::{Command, End, Report, State, Ways, follow};
-use crate::oracle::DIRTY_PAGE;
-use runwell::tape::{Event, Import, Observer, Outcome, RefId, Value, View};
-use runwell::{Error, Result, Store, Trap};
-use runwell_abi::{LibCall, TrapCode, Type};
+use crate::compare::{Known, list};
+use crate::follower::{Command, End, Report, State, Ways, bits, follow};
+use crate::fuel::{Account, schedule};
+use crate::oracle::{Import, Reference};
+use runwell::tape::{self, Event, Observer, Outcome, RefId, Value, View, Wait};
+use runwell::{Error, FuncType, HeapType, Result, Schedule, Store, Trap, ValType};
+use runwell_abi::{TrapCode, Type};
+use runwell_ir::Signature;
 use runwell_ir::eval::Stop;
-use runwell_wasm::{Limits, ModuleInfo, Parsed};
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Stack of the evaluator's thread, which recurses where host functions call back.
+/// Stack of the evaluator's thread, which recurses where host functions call back and where instances call
+/// each other.
 const STACK_BYTES: usize = 256 << 20;
-/// Bytes shown of memories that differ.
-const SHOWN_BYTES: usize = 16;
 
 /// A difference between machine code and evaluator.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -72,72 +73,98 @@ impl Check {
 
 /// Lets the evaluator follow what happens in a store, in which nothing has been made yet.
 ///
-/// A difference is a [`Difference`] as the error of the call that is under way. Followed is the first
-/// instance of the store. The evaluator follows no further, and [`Summary::ended`] says so, when there is a
-/// second one, when memories or tables are imported, when a limiter decides what grows, where fuel or the
-/// stack is used up (it counts neither) or another thread interrupts the guest. It is some hundred times
-/// slower than machine code, which waits for it; where it does not come to an end, neither does the check.
+/// A difference is a [`Difference`] as the error of the call that is under way. Followed are all instances,
+/// with what they import from each other and from the host. The evaluator follows no further, and
+/// [`Summary::ended`] says so, when a limiter decides what grows; where fuel or the stack is used up, unless
+/// the call is suspended and goes on; where another thread interrupts the guest; and when the host changes
+/// something, or gives the call up, while it waits for fuel. It is some hundred times slower than machine
+/// code, which waits for it; where it does not come to an end, neither does the check.
 ///
 /// # Errors
 /// As for [`Store::observe`].
 pub fn attach<T: 'static>(store: &mut Store<T>) -> Result<Check> {
-    let check = Check::default();
-    let (shared, modules) = (check.clone(), Vec::new());
-    store.observe(Lockstep {
-        check: shared,
-        modules,
-        followed: None,
-        began: false,
-        stack: Vec::new(),
-    })?;
+    let (check, observer) = observer();
+    store.observe(observer)?;
     Ok(check)
 }
 
-/// What is under way, as far as it matters who follows.
+/// What [`attach`] lets observe the store, for whoever wants to observe it as well and passes every event on.
+pub fn observer() -> (Check, impl Observer) {
+    let check = Check::default();
+    (check.clone(), Lockstep::new(check))
+}
+
+/// What is under way.
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
 enum Frame {
     /// A guest that is followed.
     Guest,
     /// A host function that it called.
     Host,
-    /// Calls between parts of the host.
+    /// Calls between parts of the host, and those that fail because another one is suspended.
     Foreign,
+}
+
+/// An instantiation that is under way.
+struct Instantiation {
+    /// How filling the instance ended.
+    filled: Result<(), TrapCode>,
+    /// Its start function has been called.
+    started: bool,
 }
 
 struct Lockstep {
     check: Check,
-    modules: Vec<Arc<[u8]>>,
-    followed: Option<Followed>,
-    began: bool,
+    evaluator: Option<Evaluator>,
     stack: Vec<Frame>,
+    instantiations: Vec<Instantiation>,
+    /// What the host was about to make, which may have failed, and how many there were before.
+    pending: Option<(Command, Made, usize)>,
+    /// A host function has asked for its caller to be suspended.
+    asked: bool,
+    /// What a call waits for that is suspended.
+    suspended: Option<Wait>,
+    known: Known,
+    account: Option<Account>,
+    /// What host functions are imported as.
+    names: Vec<Option<String>>,
 }
 
-/// The instance that is followed.
-struct Followed {
-    info: ModuleInfo,
+/// What the host makes.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+enum Made {
+    Memory,
+    Table,
+    Global,
+}
+
+impl Made {
+    fn count(self, view: &View<'_>) -> usize {
+        match self {
+            Made::Memory => view.memories() as usize,
+            Made::Table => view.tables() as usize,
+            Made::Global => view.globals().len(),
+        }
+    }
+}
+
+/// The thread that follows.
+struct Evaluator {
     to: Sender<Command>,
     from: Receiver<Report>,
     stop: Arc<AtomicBool>,
-    /// What stands for the imported functions.
-    funcs: Vec<RefId>,
-    /// Numbers in the store: of its first memory and table, and of all globals.
-    first_memory: u32,
-    first_table: u32,
-    globals: Vec<u32>,
-    /// The elements that tables should have.
-    tables: Vec<Vec<Value>>,
-    /// How filling the instance ended.
-    filled: Result<(), TrapCode>,
+    /// How many instances it has.
+    instances: u32,
 }
 
-impl Drop for Followed {
+impl Drop for Evaluator {
     fn drop(&mut self) {
         self.stop.store(true, Ordering::Relaxed);
     }
 }
 
 /// Why an event could not be followed: there is a difference, or it ends there without one.
-enum Why {
+pub(crate) enum Why {
     Differs { what: String, machine: Vec<String>, evaluator: Vec<String> },
     Ends(String),
 }
@@ -146,7 +173,7 @@ fn ends<R>(why: impl Into<String>) -> Result<R, Why> {
     Err(Why::Ends(why.into()))
 }
 
-fn differs<R>(
+pub(crate) fn differs<R>(
     what: impl Into<String>,
     machine: impl Into<String>,
     evaluator: impl Into<String>,
@@ -172,9 +199,23 @@ fn trap(code: TrapCode) -> Option<Trap> {
     })
 }
 
-fn list(values: &[Value]) -> String {
-    let values: Vec<String> = values.iter().map(Value::to_string).collect();
-    format!("({})", values.join(", "))
+fn machine_type(ty: ValType) -> Type {
+    match ty {
+        ValType::I32 => Type::I32,
+        ValType::I64 => Type::I64,
+        ValType::F32 => Type::F32,
+        ValType::F64 => Type::F64,
+        ValType::V128 => Type::V128,
+        ValType::Ref(ty) if matches!(ty.heap_type(), HeapType::Extern) => Type::AnyRef,
+        ValType::Ref(_) => Type::FuncRef,
+    }
+}
+
+fn signature(ty: &FuncType) -> Signature {
+    Signature {
+        params: ty.params().map(machine_type).collect(),
+        results: ty.results().map(machine_type).collect(),
+    }
 }
 
 fn describe(outcome: &Outcome) -> String {
@@ -182,56 +223,51 @@ fn describe(outcome: &Outcome) -> String {
         Outcome::Values(values) => format!("returns {}", list(values)),
         Outcome::Trap(trap) => format!("{trap}"),
         Outcome::Error(message) => format!("the host's error: {message}"),
-        Outcome::Suspend => "a call to suspend".into(),
+        Outcome::Suspend => "is to be suspended".to_string(),
     }
 }
 
-impl Followed {
-    /// Begins to follow an instance of a module.
-    fn new(wasm: &Arc<[u8]>, imports: &[Import], view: &View<'_>) -> Result<Followed, Why> {
-        let parsed = Parsed::parse(wasm, &Limits::default());
-        let info = parsed.map_err(|error| Why::Ends(error.to_string()))?.info;
-        let (mut funcs, mut globals) = (Vec::new(), Vec::new());
-        for import in imports {
-            match *import {
-                Import::Func(id) => funcs.push(id),
-                Import::Global(number) => globals.push(number),
-                _ => return ends("it imports memories or tables"),
-            }
-        }
-        let values = view.globals();
-        let own = values.len() as u32..;
+fn ended(end: &End) -> String {
+    match end {
+        End::Returned(values) => format!("returns {}", list(values)),
+        End::Failed => "ends by the host's error".into(),
+        End::Stopped(stop) => format!("{stop:?}"),
+    }
+}
+
+fn all_bits(values: &[Value]) -> Vec<u64> {
+    values.iter().map(|&value| bits(value)).collect()
+}
+
+/// A function that is not null.
+fn function(id: RefId) -> Result<Reference, Why> {
+    match Reference::of(bits(Value::Func(id))) {
+        Some(reference) => Ok(reference),
+        None => ends("null in place of a function"),
+    }
+}
+
+fn import(import: tape::Import) -> Result<Import, Why> {
+    Ok(match import {
+        tape::Import::Func(id) => Import::Func(function(id)?),
+        tape::Import::Memory(number) => Import::Memory(number),
+        tape::Import::Table(number) => Import::Table(number),
+        tape::Import::Global(number) => Import::Global(number),
+    })
+}
+
+impl Evaluator {
+    fn new(schedule: Option<Schedule>) -> Result<Evaluator, Why> {
         let (to, commands) = channel();
         let (reports, from) = channel();
         let stop = Arc::new(AtomicBool::new(false));
-        let mut followed = Followed {
-            to,
-            from,
-            stop: stop.clone(),
-            funcs,
-            first_memory: view.memories(),
-            first_table: view.tables(),
-            tables: vec![Vec::new(); info.tables.len()],
-            globals: globals.into_iter().chain(own).take(info.globals.len()).collect(),
-            info,
-            filled: Ok(()),
-        };
-        let imported = followed.info.counts().imported_globals as usize;
-        let imported = followed.globals[..imported].iter();
-        let imported = imported.map(|&number| followed.bits(values[number as usize]));
-        let imported = imported.collect::<Result<Vec<u64>, Why>>()?;
-        let (wasm, ways) = (wasm.clone(), Ways { from: commands, to: reports, stop });
+        let ways = Ways { from: commands, to: reports, stop: stop.clone() };
         std::thread::Builder::new()
             .name("crosscheck".into())
             .stack_size(STACK_BYTES)
-            .spawn(move || follow(&wasm, imported, ways))
+            .spawn(move || follow(schedule, ways))
             .map_err(|error| Why::Ends(format!("there is no thread for it: {error}")))?;
-        followed.filled = match followed.report()? {
-            Report::Filled(filled) => filled,
-            Report::Refused(message) => return ends(message),
-            _ => return ends("it is not in step"),
-        };
-        Ok(followed)
+        Ok(Evaluator { to, from, stop, instances: 0 })
     }
 
     fn report(&self) -> Result<Report, Why> {
@@ -241,283 +277,285 @@ impl Followed {
     fn tell(&self, command: Command) -> Result<(), Why> {
         self.to.send(command).map_err(|_| Why::Ends("the evaluator is gone".into()))
     }
-
-    /// A value as the evaluator has it.
-    fn bits(&self, value: Value) -> Result<u64, Why> {
-        Ok(match value {
-            Value::I32(v) | Value::F32(v) => v.into(),
-            Value::I64(v) | Value::F64(v) => v,
-            Value::Func(RefId::Null) | Value::Extern(RefId::Null) => 0,
-            Value::Extern(RefId::Object(number)) => number + 1,
-            Value::Func(RefId::Func { instance: 0, func }) => u64::from(func) + 1,
-            Value::Func(id) => match self.funcs.iter().position(|&import| import == id) {
-                Some(index) => index as u64 + 1,
-                None => return ends("it is given a function that is neither its own nor imported"),
-            },
-            other => return ends(format!("it is given {other}")),
-        })
-    }
-
-    fn all_bits(&self, values: &[Value]) -> Result<Vec<u64>, Why> {
-        values.iter().map(|&value| self.bits(value)).collect()
-    }
-
-    /// A value that the evaluator has.
-    fn value(&self, ty: Type, bits: u64) -> Value {
-        match ty {
-            Type::I32 => Value::I32(bits as u32),
-            Type::I64 => Value::I64(bits),
-            Type::F32 => Value::F32(bits as u32),
-            Type::F64 => Value::F64(bits),
-            Type::V128 => Value::V128(bits.into()),
-            Type::FuncRef => Value::Func(match bits.checked_sub(1) {
-                None => RefId::Null,
-                Some(index) => match self.funcs.get(index as usize) {
-                    Some(&import) => import,
-                    None => RefId::Func { instance: 0, func: index as u32 },
-                },
-            }),
-            Type::AnyRef => Value::Extern(bits.checked_sub(1).map_or(RefId::Null, RefId::Object)),
-        }
-    }
-
-    fn values<'a>(&self, types: impl IntoIterator<Item = &'a Type>, bits: &[u64]) -> Vec<Value> {
-        types.into_iter().zip(bits).map(|(&ty, &bits)| self.value(ty, bits)).collect()
-    }
-
-    /// Compares the states.
-    fn compare(&mut self, state: &State, view: &View<'_>) -> Result<(), Why> {
-        for (at, &wanted) in state.lengths.iter().enumerate() {
-            let found = view.memory(self.first_memory + at as u32).len();
-            if found != wanted {
-                let what = format!("the length of memory {at}");
-                return differs(what, format!("{found} bytes"), format!("{wanted} bytes"));
-            }
-        }
-        self.compare_pages(state, view)?;
-        let all = view.globals();
-        let found: Vec<Value> = self.globals.iter().map(|&at| all[at as usize]).collect();
-        let wanted = self.values(self.info.globals.iter().map(|global| &global.ty), &state.globals);
-        if found != wanted {
-            return differs("globals", list(&found), list(&wanted));
-        }
-        for (at, elements) in &state.tables {
-            let ty = self.info.tables[*at].element;
-            self.tables[*at] = elements.iter().map(|&bits| self.value(ty, bits)).collect();
-        }
-        for (at, wanted) in self.tables.iter().enumerate() {
-            let found = view.table(self.first_table + at as u32);
-            if found.len() != wanted.len() {
-                let what = format!("the length of table {at}");
-                return differs(what, found.len().to_string(), wanted.len().to_string());
-            }
-            if let Some(index) = (0..found.len()).find(|&index| found[index] != wanted[index]) {
-                let what = format!("element {index} of table {at}");
-                return differs(what, found[index].to_string(), wanted[index].to_string());
-            }
-        }
-        Ok(())
-    }
-
-    fn compare_pages(&self, state: &State, view: &View<'_>) -> Result<(), Why> {
-        for (memory, page, wanted) in &state.pages {
-            let start = (page * DIRTY_PAGE) as usize;
-            let found = view.memory(self.first_memory + *memory as u32);
-            let found = &found[start..start + wanted.len()];
-            if let Some(at) = (0..wanted.len()).find(|&at| found[at] != wanted[at]) {
-                return bytes_differ(*memory, start + at, &found[at..], &wanted[at..]);
-            }
-        }
-        // What only the machine wrote.
-        for &(memory, page) in view.written() {
-            let own = memory.checked_sub(self.first_memory).map(|memory| memory as usize);
-            let Some(own) = own.filter(|&own| own < state.lengths.len()) else { continue };
-            let both = state.pages.iter().any(|&(memory, at, _)| (memory, at) == (own, page));
-            if !both {
-                let start = (page * DIRTY_PAGE) as usize;
-                let found = &view.memory(memory)[start..];
-                return Err(Why::Differs {
-                    what: format!(
-                        "memory {own} between {start:#x} and {:#x}",
-                        start as u64 + DIRTY_PAGE
-                    ),
-                    machine: vec![hex(found), "has changed it".into()],
-                    evaluator: vec!["has not written there".into()],
-                });
-            }
-        }
-        Ok(())
-    }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    let shown = bytes.iter().take(SHOWN_BYTES).map(|byte| format!("{byte:02x}"));
-    shown.collect::<Vec<_>>().join(" ")
-}
-
-fn bytes_differ(memory: usize, at: usize, found: &[u8], wanted: &[u8]) -> Result<(), Why> {
-    differs(format!("memory {memory} from {at:#x} on"), hex(found), hex(wanted))
 }
 
 impl Lockstep {
-    fn followed(&mut self) -> Option<&mut Followed> {
-        self.followed.as_mut()
+    fn new(check: Check) -> Lockstep {
+        Lockstep {
+            check,
+            evaluator: None,
+            stack: Vec::new(),
+            instantiations: Vec::new(),
+            pending: None,
+            asked: false,
+            suspended: None,
+            known: Known::default(),
+            account: None,
+            names: Vec::new(),
+        }
     }
 
-    /// What a number of the store's is in the instance.
-    fn own(first: u32, count: usize, number: u32) -> Option<u64> {
-        number.checked_sub(first).filter(|&own| (own as usize) < count).map(u64::from)
+    fn evaluator(&mut self) -> Result<&mut Evaluator, Why> {
+        self.evaluator.as_mut().ok_or_else(|| Why::Ends("the evaluator is gone".into()))
+    }
+
+    fn tell(&mut self, command: Command) -> Result<(), Why> {
+        self.evaluator()?.tell(command)
+    }
+
+    /// Control goes to guests.
+    fn enter(&mut self, view: &View<'_>) {
+        if let Some(account) = &mut self.account {
+            account.enter(view);
+        }
     }
 
     fn follow(&mut self, event: &Event, view: &View<'_>) -> Result<(), Why> {
-        match event {
-            Event::Module(wasm) => self.modules.push(wasm.clone()),
-            Event::Limited => return ends("a limiter decides what grows"),
-            Event::Suspended { .. } => return ends("a call is suspended"),
-            Event::Instantiate { module, imports } => {
-                if std::mem::replace(&mut self.began, true) {
-                    return ends("there is a second instance");
-                }
-                let Some(wasm) = self.modules.get(*module as usize) else {
-                    return ends("no module");
-                };
-                self.followed = Some(Followed::new(wasm, imports, view)?);
-            }
-            Event::Instantiated(outcome) => {
-                let Some(followed) = self.followed() else { return Ok(()) };
-                if let Err(code) = followed.filled
-                    && *outcome != trap(code).map_or(Outcome::Values(Vec::new()), Outcome::Trap)
-                {
-                    return differs("instantiation", describe(outcome), format!("{code:?}"));
-                }
-            }
-            Event::Invoke { func: RefId::Func { instance: 0, func }, args, .. }
-                if self.followed.is_some() =>
-            {
-                let Some(followed) = self.followed() else { return Ok(()) };
-                if let Err(code) = followed.filled {
-                    return differs("instantiation", "has succeeded", format!("{code:?}"));
-                }
-                followed.tell(Command::Invoke(*func, followed.all_bits(args)?))?;
-                self.stack.push(Frame::Guest);
-            }
-            Event::Invoke { .. } => self.stack.push(Frame::Foreign),
-            Event::HostCall { func, args, .. } => return self.host_call(*func, args, view),
-            Event::HostDone(outcome) => {
-                if self.stack.pop() == Some(Frame::Host)
-                    && let Some(followed) = self.followed()
-                {
-                    let answer = match outcome {
-                        Outcome::Values(values) => Some(followed.all_bits(values)?),
-                        _ => None,
-                    };
-                    followed.tell(Command::Return(answer))?;
-                }
-            }
-            Event::Done { outcome, .. } => {
-                if self.stack.pop() == Some(Frame::Guest) {
-                    return self.done(outcome, view);
-                }
-            }
-            _ => return self.host_does(event),
+        if let Some((command, made, before)) = self.pending.take()
+            && made.count(view) > before
+        {
+            self.tell(command)?;
         }
+        if std::mem::take(&mut self.asked) && !matches!(event, Event::Suspended { .. }) {
+            // It was a call that cannot be suspended, so that is an error like any other.
+            self.tell(Command::Return(None))?;
+        }
+        match event {
+            Event::Start(setup) => {
+                let schedule = schedule(setup);
+                self.account = schedule.map(|_| Account::default());
+                self.evaluator = Some(Evaluator::new(schedule)?);
+                Ok(())
+            }
+            Event::Limited => ends("a limiter decides what grows"),
+            Event::Module(_) | Event::NewHostFunc(_) | Event::Instantiate { .. } => {
+                self.made(event, view)
+            }
+            Event::NewMemory(..) | Event::NewTable(..) | Event::NewGlobal(..) => {
+                self.makes(event, view)
+            }
+            Event::Instantiated(outcome) => self.instantiated(outcome, view),
+            Event::Invoke { func, args, .. } => self.invoke(*func, args, view),
+            Event::HostCall { func, args, fuel } => self.host_call(*func, args, *fuel, view),
+            Event::HostDone(outcome) => self.host_done(outcome, view),
+            Event::Done { outcome, fuel } => match self.stack.pop() {
+                Some(Frame::Guest) => self.done(outcome, *fuel, view),
+                _ => Ok(()),
+            },
+            Event::Suspended { wait, fuel } => {
+                self.suspended = Some(*wait);
+                self.known.note(view);
+                if let (Some(account), Some(left)) = (&mut self.account, fuel) {
+                    account.leave(*left);
+                }
+                Ok(())
+            }
+            Event::Resume { answer } => {
+                self.enter(view);
+                match self.suspended.take() {
+                    Some(Wait::Answer) => self.tell(Command::Return(Some(all_bits(answer)))),
+                    _ => Ok(()),
+                }
+            }
+            Event::Cancel => self.cancel(),
+            _ => self.host_does(event),
+        }
+    }
+
+    /// The host makes something that is there in any case, or tells how it went.
+    fn made(&mut self, event: &Event, view: &View<'_>) -> Result<(), Why> {
+        match event {
+            Event::Module(wasm) => self.tell(Command::Module(wasm.clone())),
+            Event::NewHostFunc(ty) => {
+                self.names.push(None);
+                self.tell(Command::NewHostFunc(signature(ty)))
+            }
+            Event::Instantiate { module, imports } => {
+                if self.suspended == Some(Wait::Fuel) {
+                    return ends("something is made while a call waits for fuel");
+                }
+                let imports = imports.iter().map(|&found| import(found));
+                let imports = imports.collect::<Result<_, Why>>()?;
+                self.tell(Command::Instantiate(*module, imports))?;
+                let evaluator = self.evaluator()?;
+                if evaluator.instances != view.instances() {
+                    return ends("one of both has more instances");
+                }
+                let filled = match evaluator.report()? {
+                    Report::Filled(filled, names) => {
+                        evaluator.instances += 1;
+                        for (number, name) in names {
+                            if let Some(slot) = self.names.get_mut(number as usize) {
+                                slot.get_or_insert(name);
+                            }
+                        }
+                        filled
+                    }
+                    Report::Refused(message) => return ends(message),
+                    _ => return ends("it is not in step"),
+                };
+                self.instantiations.push(Instantiation { filled, started: false });
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The host is about to make something, and may fail to.
+    fn makes(&mut self, event: &Event, view: &View<'_>) -> Result<(), Why> {
+        if self.suspended == Some(Wait::Fuel) {
+            return ends("something is made while a call waits for fuel");
+        }
+        let (command, made) = match event {
+            Event::NewMemory(ty) => {
+                (Command::NewMemory(ty.minimum(), ty.maximum(), ty.is_64()), Made::Memory)
+            }
+            Event::NewTable(ty, init) => {
+                let element = machine_type(ValType::Ref(*ty.element()));
+                let init = bits(*init);
+                (Command::NewTable(element, ty.minimum(), ty.maximum(), init), Made::Table)
+            }
+            Event::NewGlobal(ty, value) => {
+                (Command::NewGlobal(machine_type(*ty.content()), bits(*value)), Made::Global)
+            }
+            _ => return Ok(()),
+        };
+        self.pending = Some((command, made, made.count(view)));
         Ok(())
+    }
+
+    fn instantiated(&mut self, outcome: &Outcome, view: &View<'_>) -> Result<(), Why> {
+        let Some(Instantiation { filled, started }) = self.instantiations.pop() else {
+            return ends("it is not in step");
+        };
+        if self.evaluator()?.instances != view.instances() {
+            return ends("an instance could not be had");
+        }
+        let wanted = match filled {
+            // What a start function comes to has been compared.
+            Ok(()) if started => return Ok(()),
+            Ok(()) => Outcome::Values(Vec::new()),
+            Err(code) => trap(code).map_or(Outcome::Values(Vec::new()), Outcome::Trap),
+        };
+        if *outcome == wanted {
+            return Ok(());
+        }
+        differs("instantiation", describe(outcome), describe(&wanted))
+    }
+
+    fn invoke(&mut self, func: RefId, args: &[Value], view: &View<'_>) -> Result<(), Why> {
+        if self.suspended.is_some() || !matches!(func, RefId::Func { .. }) {
+            self.stack.push(Frame::Foreign);
+            return Ok(());
+        }
+        if let Some(last) = self.instantiations.last_mut() {
+            last.started = true;
+            if let Err(code) = last.filled {
+                return differs("instantiation", "has succeeded", format!("{code:?}"));
+            }
+        }
+        self.tell(Command::Invoke(function(func)?, all_bits(args)))?;
+        self.stack.push(Frame::Guest);
+        self.enter(view);
+        Ok(())
+    }
+
+    fn host_done(&mut self, outcome: &Outcome, view: &View<'_>) -> Result<(), Why> {
+        if self.stack.pop() != Some(Frame::Host) {
+            return Ok(());
+        }
+        self.enter(view);
+        match outcome {
+            Outcome::Values(values) => self.tell(Command::Return(Some(all_bits(values)))),
+            Outcome::Suspend => {
+                // What becomes of it the next event says.
+                self.asked = true;
+                Ok(())
+            }
+            _ => self.tell(Command::Return(None)),
+        }
+    }
+
+    /// The suspended call is given up.
+    fn cancel(&mut self) -> Result<(), Why> {
+        self.stack.pop();
+        match self.suspended.take() {
+            Some(Wait::Answer) => {
+                self.tell(Command::Return(None))?;
+                match self.evaluator()?.report()? {
+                    Report::Done(..) => Ok(()),
+                    _ => ends("it is not in step"),
+                }
+            }
+            _ => ends("a call is given up while it waits for fuel"),
+        }
     }
 
     /// Tells the evaluator what the host does outside of calls.
     fn host_does(&mut self, event: &Event) -> Result<(), Why> {
-        let Some(followed) = self.followed() else { return Ok(()) };
-        let memories = followed.info.memories.len();
-        let memory = |number| Lockstep::own(followed.first_memory, memories, number);
-        let tables = followed.info.tables.len();
-        let table = |number| Lockstep::own(followed.first_table, tables, number);
         let command = match *event {
-            Event::MemoryGrow { memory: number, delta } => memory(number)
-                .map(|memory| Command::Help(LibCall::MemoryGrow, [memory, delta, 0, 0])),
-            Event::MemoryWrite { memory: number, at, ref bytes } => memory(number)
-                .map(|memory| Command::Write { memory: memory as usize, at, bytes: bytes.clone() }),
-            Event::TableGrow { table: number, delta, init } => match table(number) {
-                Some(table) => {
-                    let init = followed.bits(init)?;
-                    Some(Command::Help(LibCall::TableGrow, [table, init, delta, 0]))
-                }
-                None => None,
-            },
-            Event::TableFill { table: number, at, value, len } => match table(number) {
-                Some(table) => {
-                    let value = followed.bits(value)?;
-                    Some(Command::Help(LibCall::TableFill, [table, at, value, len]))
-                }
-                None => None,
-            },
-            Event::TableCopy { to, at, table: source, from, len } => {
-                match (table(to), table(source)) {
-                    (Some(to), Some(source)) => {
-                        Some(Command::Help(LibCall::TableCopy, [to | source << 32, at, from, len]))
-                    }
-                    (None, _) => None,
-                    (Some(_), None) => {
-                        return ends("a table is filled from one that is not its own");
-                    }
-                }
+            Event::MemoryGrow { memory, delta } => Command::MemoryGrow(memory, delta),
+            Event::MemoryWrite { memory, at, ref bytes } => {
+                Command::Write { memory, at, bytes: bytes.clone() }
             }
-            Event::GlobalSet { global, value } => {
-                let index = followed.globals.iter().position(|&number| number == global);
-                match index {
-                    Some(index) => Some(Command::GlobalSet(index as u32, followed.bits(value)?)),
-                    None => None,
-                }
+            Event::TableGrow { table, delta, init } => Command::TableGrow(table, delta, bits(init)),
+            Event::TableFill { table, at, value, len } => {
+                Command::TableFill(table, at, bits(value), len)
             }
-            _ => None,
+            Event::TableCopy { to, at, table, from, len } => {
+                Command::TableCopy(to, at, table, from, len)
+            }
+            Event::GlobalSet { global, value } => Command::GlobalSet(global, bits(value)),
+            _ => return Ok(()),
         };
-        command.map_or(Ok(()), |command| followed.tell(command))
+        if self.suspended == Some(Wait::Fuel) {
+            return ends("the host changes something while a call waits for fuel");
+        }
+        self.tell(command)
     }
 
-    fn host_call(&mut self, func: u32, args: &[Value], view: &View<'_>) -> Result<(), Why> {
-        let from_guest = self.stack.last() == Some(&Frame::Guest);
-        self.stack.push(if from_guest { Frame::Host } else { Frame::Foreign });
-        let Some(followed) = self.followed().filter(|_| from_guest) else { return Ok(()) };
-        let name = |index: u32| {
-            let mut funcs = followed.info.imports.iter();
-            let func = |import: &&_| {
-                matches!(import, runwell_wasm::Import { ty: runwell_wasm::EntityType::Func(_), .. })
+    fn host_call(
+        &mut self,
+        func: u32,
+        args: &[Value],
+        fuel: Option<u64>,
+        view: &View<'_>,
+    ) -> Result<(), Why> {
+        if self.stack.last() != Some(&Frame::Guest) {
+            self.stack.push(Frame::Foreign);
+            return Ok(());
+        }
+        self.stack.push(Frame::Host);
+        let report = self.evaluator()?.report()?;
+        let calls = |func: u32, args: &[Value]| {
+            let name = match self.names.get(func as usize) {
+                Some(Some(name)) => format!("`{name}`"),
+                _ => format!("host function {func}"),
             };
-            let import = funcs.by_ref().filter(func).nth(index as usize);
-            import.map_or(String::new(), |import| format!("`{}::{}`", import.module, import.name))
+            format!("calls {name}{}", list(args))
         };
-        let machine = || {
-            let index = followed.funcs.iter().position(|&id| id == RefId::Host(func));
-            format!(
-                "calls {}{}",
-                index.map_or(String::new(), |index| name(index as u32)),
-                list(args)
-            )
-        };
-        match followed.report()? {
-            Report::HostCall(index, bits, state) => {
-                let wanted = followed.values(&followed.info.signature(index).params, &bits);
-                if followed.funcs[index as usize] != RefId::Host(func) || wanted != args {
-                    let evaluator = format!("calls {}{}", name(index), list(&wanted));
-                    return differs("the call", machine(), evaluator);
+        match report {
+            Report::HostCall(wanted, bits, state) => {
+                if wanted != func || bits != args {
+                    return differs("the call", calls(func, args), calls(wanted, &bits));
                 }
-                followed.compare(&state, view)
+                self.compare(state, fuel, view)
             }
             Report::Done(End::Stopped(Stop::Steps | Stop::Trap(TrapCode::StackOverflow)), _) => {
                 ends("the evaluator's stack is used up")
             }
-            Report::Done(end, _) => differs("the call", machine(), ended(&end)),
+            Report::Done(end, _) => differs("the call", calls(func, args), ended(&end)),
             _ => ends("it is not in step"),
         }
     }
 
-    fn done(&mut self, outcome: &Outcome, view: &View<'_>) -> Result<(), Why> {
-        let Some(followed) = self.followed() else { return Ok(()) };
+    fn done(&mut self, outcome: &Outcome, fuel: Option<u64>, view: &View<'_>) -> Result<(), Why> {
         if let Outcome::Trap(by @ (Trap::OutOfFuel | Trap::Interrupt | Trap::StackOverflow)) =
             outcome
         {
             return ends(format!("{by}"));
         }
-        let (end, state) = match followed.report()? {
+        let (end, state) = match self.evaluator()?.report()? {
             Report::Done(end, state) => (end, state),
             Report::HostCall(..) => {
                 return differs("the end of the call", describe(outcome), "calls an import");
@@ -531,42 +569,31 @@ impl Lockstep {
             (End::Stopped(Stop::Trap(code)), Outcome::Trap(found)) => trap(*code) == Some(*found),
             // An error of the host's may be a trap.
             (End::Failed, Outcome::Error(_) | Outcome::Trap(_)) => true,
-            (End::Returned(bits), Outcome::Values(found)) => {
-                let types: Vec<Type> = found.iter().map(type_of).collect();
-                bits.len() == found.len() && followed.values(&types, bits) == *found
-            }
+            (End::Returned(wanted), Outcome::Values(found)) => wanted == found,
             _ => false,
         };
         if !same {
             return differs("the end of the call", describe(outcome), ended(&end));
         }
-        followed.compare(&state, view)
+        self.compare(state, fuel, view)
     }
-}
 
-fn type_of(value: &Value) -> Type {
-    match value {
-        Value::I32(_) => Type::I32,
-        Value::I64(_) => Type::I64,
-        Value::F32(_) => Type::F32,
-        Value::F64(_) => Type::F64,
-        Value::V128(_) => Type::V128,
-        Value::Func(_) => Type::FuncRef,
-        Value::Extern(_) => Type::AnyRef,
-    }
-}
-
-fn ended(end: &End) -> String {
-    match end {
-        End::Returned(bits) => format!("returns {bits:#x?}"),
-        End::Failed => "ends by the host's error".into(),
-        End::Stopped(stop) => format!("{stop:?}"),
+    /// Compares states, and what was used to get there.
+    fn compare(&mut self, state: State, left: Option<u64>, view: &View<'_>) -> Result<(), Why> {
+        if let (Some(account), Some(left)) = (&mut self.account, left) {
+            let used = account.leave(left);
+            if used != state.counted {
+                let units = |units: u64| format!("{units} units, all in all");
+                return differs("the fuel used", units(used), units(state.counted));
+            }
+        }
+        self.known.compare(state, view)
     }
 }
 
 impl Observer for Lockstep {
     fn event(&mut self, event: &Event, view: &mut View<'_>) -> Result<()> {
-        if self.began && self.followed.is_none() {
+        if self.evaluator.is_none() && !matches!(event, Event::Start(_)) {
             return Ok(());
         }
         let compares = match event {
@@ -583,12 +610,12 @@ impl Observer for Lockstep {
         match result {
             Ok(()) => Ok(()),
             Err(Why::Ends(why)) => {
-                self.end();
+                self.evaluator = None;
                 self.check.change(|summary| summary.ended = Some(why));
                 Ok(())
             }
             Err(Why::Differs { what, machine, evaluator }) => {
-                self.end();
+                self.evaluator = None;
                 let at = match event {
                     Event::HostCall { .. } => format!("comparison {call}, an import call"),
                     Event::Done { .. } => format!("comparison {call}, the end of a call"),
@@ -599,13 +626,6 @@ impl Observer for Lockstep {
                 Err(Error::new(difference))
             }
         }
-    }
-}
-
-impl Lockstep {
-    fn end(&mut self) {
-        self.began = true;
-        self.followed = None;
     }
 }
 

@@ -116,13 +116,3 @@ fn what_the_evaluator_does_not_count_ends_it() -> Result<()> {
     }
     Ok(())
 }
-
-#[test]
-fn a_second_instance_is_not_followed() -> Result<()> {
-    let (mut store, instance, check) = checked(&Config::new())?;
-    let engine = store.engine().clone();
-    linker(&engine)?.instantiate(&mut store, &Module::new(&engine, MODULE)?)?;
-    call(&mut store, instance, "run", &[Val::I32(1)])?;
-    assert!(check.summary().ended.expect("a reason").contains("second instance"));
-    Ok(())
-}

@@ -7,7 +7,7 @@
 
 #![forbid(unsafe_code)]
 
-pub mod count;
+pub use runwell_crosscheck::count;
 pub mod differential;
 pub mod filetest;
 pub mod generate;

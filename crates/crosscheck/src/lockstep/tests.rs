@@ -44,13 +44,7 @@ fn run(meddle: impl FnMut(Event) -> Vec<Event> + Send + 'static) -> (Result<i32>
     linker.func_wrap("host", "fill", fill).expect("a name");
     let mut store = Store::new(&engine, 0);
     let check = Check::default();
-    let lockstep = Lockstep {
-        check: check.clone(),
-        modules: Vec::new(),
-        followed: None,
-        began: false,
-        stack: Vec::new(),
-    };
+    let lockstep = Lockstep::new(check.clone());
     store.observe(Meddler(lockstep, meddle)).expect("an empty store");
     let result = linker.instantiate(&mut store, &module).and_then(|instance| {
         instance.get_typed_func::<i32, i32>(&mut store, "run")?.call(&mut store, 5)

@@ -75,6 +75,16 @@ impl View<'_> {
         self.written
     }
 
+    /// How many instances there are.
+    pub fn instances(&self) -> u32 {
+        self.store.instances.len() as u32
+    }
+
+    /// The fuel left, if it is metered: as [`crate::Store::get_fuel`] gives it.
+    pub fn fuel(&self) -> Option<u64> {
+        self.store.fuel_left()
+    }
+
     /// How many memories there are.
     pub fn memories(&self) -> u32 {
         self.store.memories.len() as u32

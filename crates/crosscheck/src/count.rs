@@ -16,7 +16,7 @@ use wasmparser::{BinaryReader, FunctionBody, Operator};
 /// The name under which the counter is exported.
 pub const COUNTER: &str = "executed operators";
 
-/// The module `wasm`, which has no imported globals, with a counter of what `schedule` charges.
+/// The module `wasm` with a counter of what `schedule` charges, which is its last global.
 ///
 /// # Errors
 /// When it is malformed.
