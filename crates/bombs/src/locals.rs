@@ -56,6 +56,23 @@ declare! {
         }
         wasm.finish()
     };
+    locals_rle_calls: "calls of an imported function in one that declares 50,000 locals besides",
+    |_, n| {
+        let mut wasm = base();
+        let unary = wasm.ty(&[I32], &[I32]);
+        let callee = wasm.import_func("f", unary);
+        wasm.func(unary, &[(MOST - 1, I32)], |f| {
+            f.local_get(0);
+            (0..n).for_each(|_| { f.call(callee); });
+        });
+        wasm.finish()
+    };
+    locals_sparse: "50,000 locals of which a few that lie far apart are used",
+    |_, n| one(&[(MOST - 3, I32)], |f| {
+        for i in 0..n as u32 {
+            f.local_get(i.wrapping_mul(7919) % (MOST - 3) + 3).drop();
+        }
+    });
     locals_runs: "declarations of one local each, of alternating types",
     |_, n| runs(n, MOST as usize, false);
     locals_runs_used: "declarations of one local each, all used",

@@ -87,7 +87,8 @@ pub(crate) struct Cx {
     pub(crate) constructs: usize,
     /// The innermost loop that the current block lies in.
     pub(crate) loop_id: LoopId,
-    /// Locals, by index; entries are valid for locals the scan has seen mentioned.
+    /// Locals that are mentioned, by the numbers that the scan has given them. Everything else here
+    /// names locals by these numbers, too.
     pub(crate) locals: Vec<Local>,
     /// What the locals set since the open constructs were entered were before. See `locals`.
     pub(crate) log: Vec<LogEntry>,
@@ -346,6 +347,7 @@ impl Cx {
     fn bytes(&self) -> usize {
         self.b.func.bytes()
             + self.scan.bytes()
+            + size_of_val(&*self.locals)
             + size_of_val(&*self.log)
             + size_of_val(&*self.edges)
             + size_of_val(&*self.pairs)
@@ -404,11 +406,9 @@ impl Cx {
         self.b.expect(self.scan.operators as usize / 2);
         self.b.set_src(at);
         self.b.start_block(LoopId::NONE);
-        let locals = self.scan.mentioned.iter().max().map_or(0, |&most| most as usize + 1);
-        if self.locals.len() < locals {
-            self.locals.resize(locals, Local::default());
-        }
-        self.take_params(sig, locals as u32);
+        let locals = self.scan.mentioned.iter().max().map_or(0, |&most| most + 1);
+        self.locals.clear();
+        self.take_params(sig, locals);
         self.extra += 2 * self.scan.mentioned.len();
         // Those of wide functions come in the order in which they are mentioned.
         let mut next = 0;
@@ -422,7 +422,7 @@ impl Cx {
                 }
                 None => (self.declared_type(local), None),
             };
-            self.declare_local(local, ty, param);
+            self.declare_local(ty, param);
         }
         self.args.clear();
         self.frames.push(Frame::function(sig.results.len()));

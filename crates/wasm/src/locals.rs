@@ -9,6 +9,8 @@
 //! neighbours are then the same as before. So walking the list backwards from its end down to the
 //! position where a construct was entered yields each local set inside exactly once.
 //!
+//! Locals are named by the numbers that [`crate::scan`] has given to those that are mentioned.
+//!
 //! Complexity: O(1) per set; O(distinct locals) per branch.
 
 use crate::body::Cx;
@@ -31,19 +33,6 @@ pub(crate) struct Local {
     pub(crate) merge_at: u32,
 }
 
-impl Default for Local {
-    fn default() -> Local {
-        Local {
-            cur: Value::NONE,
-            entry: 0,
-            slot: Slot::NONE,
-            ty: Type::I32,
-            merge_stamp: 0,
-            merge_at: 0,
-        }
-    }
-}
-
 /// The value a local had before it was set. Entry 0 is the head of the list.
 #[derive(Copy, Clone, Debug)]
 pub(crate) struct LogEntry {
@@ -61,11 +50,11 @@ impl LogEntry {
 }
 
 impl Cx {
-    /// Makes a mentioned local known: a parameter, or zero.
-    pub(crate) fn declare_local(&mut self, local: u32, ty: Type, param: Option<Value>) {
+    /// Makes the mentioned local known that has the next number: a parameter, or zero.
+    pub(crate) fn declare_local(&mut self, ty: Type, param: Option<Value>) {
         let mut slot = Slot::NONE;
         let mut cur = Value::NONE;
-        if self.scan.is_demoted(local) {
+        if self.scan.is_demoted(self.locals.len() as u32) {
             slot = self.b.func.add_slot(ty);
             // Slots start as zero.
             if let Some(param) = param {
@@ -77,8 +66,7 @@ impl Cx {
                 None => self.zero(ty),
             };
         }
-        self.locals[local as usize] =
-            Local { cur, entry: 0, slot, ty, merge_stamp: 0, merge_at: 0 };
+        self.locals.push(Local { cur, entry: 0, slot, ty, merge_stamp: 0, merge_at: 0 });
     }
 
     fn zero(&mut self, ty: Type) -> Value {
@@ -93,7 +81,7 @@ impl Cx {
     /// `local.get`.
     #[inline]
     pub(crate) fn local_get(&mut self, index: u32) {
-        let Local { cur, slot, ty, .. } = self.locals[index as usize];
+        let Local { cur, slot, ty, .. } = self.locals[self.scan.number(index) as usize];
         let value = if slot.is_none() { cur } else { self.b.slot_load(ty, slot) };
         self.push(value);
     }
@@ -102,21 +90,21 @@ impl Cx {
     #[inline]
     pub(crate) fn local_set(&mut self, index: u32) {
         let value = self.pop();
-        self.assign(index, value);
+        self.assign(self.scan.number(index), value);
     }
 
     /// `local.tee`.
     #[inline]
     pub(crate) fn local_tee(&mut self, index: u32) {
         let value = self.top();
-        self.assign(index, value);
+        self.assign(self.scan.number(index), value);
     }
 
     #[inline]
-    fn assign(&mut self, index: u32, value: Value) {
-        let Local { slot, ty, .. } = self.locals[index as usize];
+    fn assign(&mut self, local: u32, value: Value) {
+        let Local { slot, ty, .. } = self.locals[local as usize];
         if slot.is_none() {
-            self.set_local(index, value);
+            self.set_local(local, value);
         } else {
             self.b.slot_store(ty, slot, value);
         }
@@ -125,8 +113,8 @@ impl Cx {
     /// Gives a local without a slot a new value, and logs the old one unless the innermost undo
     /// scope has done so already.
     #[inline]
-    pub(crate) fn set_local(&mut self, index: u32, value: Value) {
-        let local = &mut self.locals[index as usize];
+    pub(crate) fn set_local(&mut self, number: u32, value: Value) {
+        let local = &mut self.locals[number as usize];
         if local.cur == value {
             return;
         }
@@ -140,11 +128,11 @@ impl Cx {
                 self.log[next as usize].prev = prev;
             }
             let last = self.log[0].prev;
-            self.log.push(LogEntry { local: index, old, prev: last, next: 0, shadowed });
+            self.log.push(LogEntry { local: number, old, prev: last, next: 0, shadowed });
             self.log[last as usize].next = entry;
             self.log[0].prev = entry;
         }
-        self.locals[index as usize].cur = value;
+        self.locals[number as usize].cur = value;
     }
 
     /// Restores all locals to what they were when the log had `start` entries.

@@ -21,10 +21,12 @@
 //! # Complexity
 //! O(bytes), on the meter as `Pass::Scan`: a step per byte, two per mark, three per local mentioned, and
 //! those of the fuel's plan. A write walks up constructs only as far as it marks them, and marks are
-//! limited; the walk over marks at the end of a construct visits each mark once. Declared but unused
-//! locals cost nothing: tables are stamped, not cleared. When marks or edge arguments run out, locals
-//! move to slots (`Fallback::Slots`), at a cost of a step per local; what is left is linear, so beyond
-//! the pass's share is an error.
+//! limited; the walk over marks at the end of a construct visits each mark once. Four bytes declare fifty
+//! thousand locals, so locals are numbered in the order in which they are mentioned first, and everything
+//! that is known of a local is kept by that number; of those that are not mentioned nothing is kept but
+//! the two bytes that say so. When marks or edge arguments run out, locals move to slots
+//! (`Fallback::Slots`), at a cost of a step per local; what is left is linear, so beyond the pass's share
+//! is an error.
 
 use crate::meter::{Kind, Meter};
 use crate::module::ModuleInfo;
@@ -80,7 +82,7 @@ impl Construct {
         Construct { branches: 1, writes: NONE, effects: 0xff, is_loop: false, label: 0 };
 }
 
-/// A local that is written inside a construct.
+/// A local that is written inside a construct, by its number.
 #[derive(Copy, Clone, Debug)]
 struct Mark {
     local: u32,
@@ -90,12 +92,10 @@ struct Mark {
 /// What the scan knows of a local.
 #[derive(Copy, Clone, Debug, Default)]
 struct Local {
-    /// The function the entry belongs to.
-    stamp: u32,
     /// Number of constructs opened when it was last written; 0 before the first write.
     last_write: u32,
-    /// Edge arguments it may need.
-    pairs: u64,
+    /// Edge arguments it may need: for each branch one at the most, and two per construct.
+    pairs: u32,
     /// True if it lives in a frame slot.
     demoted: bool,
 }
@@ -113,7 +113,7 @@ struct Open {
 pub(crate) struct Scan {
     /// Constructs in text order.
     pub(crate) constructs: Vec<Construct>,
-    /// Locals mentioned, in order of first mention.
+    /// Locals mentioned, in order of first mention: the place of a local in it is its *number*.
     pub(crate) mentioned: Vec<u32>,
     bytes_read: usize,
     /// Operators read.
@@ -130,8 +130,10 @@ pub(crate) struct Scan {
     depths: Vec<u32>,
     marks: Vec<Mark>,
     open: Vec<Open>,
+    /// By number.
     locals: Vec<Local>,
-    stamp: u32,
+    /// By index the number plus one, or zero. Locals beyond its end have not been mentioned.
+    numbers: Vec<u16>,
     declared: u32,
     marks_limit: usize,
 }
@@ -294,12 +296,18 @@ impl Scan {
         self.pairs = 0;
     }
 
-    /// True if `local`, a mentioned one, lives in a frame slot.
-    pub(crate) fn is_demoted(&self, local: u32) -> bool {
-        self.locals[local as usize].demoted
+    /// The number of a local that is mentioned.
+    #[inline]
+    pub(crate) fn number(&self, local: u32) -> u32 {
+        u32::from(self.numbers[local as usize]) - 1
     }
 
-    /// The locals of a list of writes, newest first.
+    /// True if the local of this number lives in a frame slot.
+    pub(crate) fn is_demoted(&self, number: u32) -> bool {
+        self.locals[number as usize].demoted
+    }
+
+    /// The numbers of the locals of a list of writes, newest first.
     pub(crate) fn writes(&self, head: u32) -> impl Iterator<Item = u32> + '_ {
         let mut at = head;
         std::iter::from_fn(move || {
@@ -318,6 +326,7 @@ impl Scan {
     pub(crate) fn bytes(&self) -> usize {
         size_of_val(&*self.constructs)
             + size_of_val(&*self.mentioned)
+            + size_of_val(&*self.locals)
             + size_of_val(&*self.marks)
             + self.meter.bytes()
     }
@@ -325,7 +334,10 @@ impl Scan {
     fn begin(&mut self, declared: u32, bytes: usize) {
         self.meter.begin();
         self.constructs.clear();
-        self.mentioned.clear();
+        for local in self.mentioned.drain(..) {
+            self.numbers[local as usize] = 0;
+        }
+        self.locals.clear();
         self.marks.clear();
         self.open.clear();
         self.operators = 0;
@@ -334,14 +346,6 @@ impl Scan {
         self.calls = false;
         self.declared = declared;
         self.marks_limit = MARKS_PER_BYTE * bytes + MARKS_BASE;
-        if self.stamp == u32::MAX {
-            self.locals.clear();
-            self.stamp = 0;
-        }
-        self.stamp += 1;
-        if self.locals.len() < declared as usize {
-            self.locals.resize(declared as usize, Local::default());
-        }
     }
 
     #[inline]
@@ -381,13 +385,11 @@ impl Scan {
                 self.effect(effect::MEMORY);
             }
             Class::LocalGet => {
-                let local = cursor.index()?;
-                self.mention(local)?;
+                let local = self.mention(cursor.index()?)?;
                 tally.get(local);
             }
             Class::LocalSet => {
-                let local = cursor.index()?;
-                self.mention(local)?;
+                let local = self.mention(cursor.index()?)?;
                 tally.set(local);
                 self.write(local);
             }
@@ -527,20 +529,31 @@ impl Scan {
         Some(())
     }
 
+    /// The number of a local.
     #[inline]
-    fn mention(&mut self, local: u32) -> Option<()> {
+    fn mention(&mut self, local: u32) -> Option<u32> {
+        match self.numbers.get(local as usize) {
+            Some(&number) if number != 0 => Some(u32::from(number) - 1),
+            _ => self.mention_first(local),
+        }
+    }
+
+    #[cold]
+    fn mention_first(&mut self, local: u32) -> Option<u32> {
         if local >= self.declared {
             return None;
         }
-        let state = &mut self.locals[local as usize];
-        if state.stamp != self.stamp {
-            *state = Local { stamp: self.stamp, last_write: 0, pairs: 0, demoted: false };
-            self.mentioned.push(local);
+        if self.numbers.len() <= local as usize {
+            self.numbers.resize(local as usize + 1, 0);
         }
-        Some(())
+        self.mentioned.push(local);
+        self.locals.push(Local::default());
+        // There are no more than 51,000: see `body::declarations`, and the validator's limit.
+        self.numbers[local as usize] = u16::try_from(self.mentioned.len()).ok()?;
+        Some(self.mentioned.len() as u32 - 1)
     }
 
-    /// Marks the open constructs that have no mark of `local` yet.
+    /// Marks the open constructs that have no mark of the local of this number yet.
     #[inline]
     fn write(&mut self, local: u32) {
         let opened = self.constructs.len() as u32;
@@ -621,11 +634,12 @@ impl Scan {
         let Construct { branches, writes, effects, is_loop, .. } =
             self.constructs[open.construct as usize];
         self.effect(effects);
-        let incoming = u64::from(branches) + u64::from(open.falls);
+        let incoming = branches.saturating_add(open.falls.into());
         let mut at = if incoming < 2 { NONE } else { writes };
         while let Some(&Mark { local, next }) = self.marks.get(at as usize) {
-            self.locals[local as usize].pairs += incoming;
-            tally.merge(local, incoming as u32, is_loop);
+            let pairs = &mut self.locals[local as usize].pairs;
+            *pairs = pairs.saturating_add(incoming);
+            tally.merge(local, incoming, is_loop);
             at = next;
         }
         tally.close(branches > 0 && !is_loop);
@@ -634,27 +648,25 @@ impl Scan {
     /// Moves the locals that would need most edge arguments to frame slots until the rest fits.
     fn settle_budget(&mut self) {
         let budget = PAIRS_PER_OPERATOR * u64::from(self.operators) + PAIRS_BASE;
-        let mut buckets = [0u64; 64];
+        let mut buckets = [0u64; 32];
         let mut total = 0;
-        for &local in &self.mentioned {
-            let local = &self.locals[local as usize];
+        for local in &self.locals {
             if !local.demoted && local.pairs > 0 {
-                buckets[local.pairs.ilog2() as usize] += local.pairs;
-                total += local.pairs;
+                buckets[local.pairs.ilog2() as usize] += u64::from(local.pairs);
+                total += u64::from(local.pairs);
             }
         }
         self.pairs = total;
         if total <= budget {
             return;
         }
-        let mut keep = 64;
+        let mut keep = 32;
         while total > budget {
             keep -= 1;
             total -= buckets[keep];
         }
         self.pairs = total;
-        for &local in &self.mentioned {
-            let local = &mut self.locals[local as usize];
+        for local in &mut self.locals {
             if local.pairs > 0 && local.pairs.ilog2() as usize >= keep {
                 local.demoted = true;
                 self.any_demoted = true;

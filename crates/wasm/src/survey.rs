@@ -219,11 +219,11 @@ pub(crate) trait Tally {
     /// The innermost construct ends, to whose end there are branches if it is a `target`. What it merges
     /// ([`Tally::merge`]) comes before.
     fn close(&mut self, target: bool);
-    /// A local is read.
+    /// The local of this number is read.
     fn get(&mut self, local: u32);
-    /// A local is written.
+    /// The local of this number is written.
     fn set(&mut self, local: u32);
-    /// A construct ends in which the local was written and into which so many ways lead.
+    /// A construct ends in which the local of this number was written and into which so many ways lead.
     fn merge(&mut self, local: u32, incoming: u32, is_loop: bool);
 }
 
@@ -397,8 +397,6 @@ impl Now {
 /// ways there pass it; so a read is *exposed* to the loops that were entered after the last such write.
 #[derive(Copy, Clone, Default, Debug)]
 struct Carried {
-    /// The body the entry belongs to.
-    stamp: u32,
     /// Control operators there had been when the first of the pending ones was met.
     since: u32,
     /// `else` operators there had been when the first of the deferred ones was met.
@@ -437,10 +435,8 @@ struct Open {
 
 #[derive(Debug)]
 struct Counts {
-    /// Per local.
+    /// Per local, by number, as far as the body has come.
     carried: Vec<Carried>,
-    /// Number of the current body.
-    stamp: u32,
     /// Operators met that control may leave from to elsewhere, and the `else`s among them.
     controls: u32,
     elses: u32,
@@ -481,11 +477,11 @@ impl Counts {
     /// The entry of a local, fresh at the first look in a body.
     #[inline]
     fn carried(&mut self, local: u32) -> &mut Carried {
-        let carried = &mut self.carried[local as usize];
-        if carried.stamp != self.stamp {
-            *carried = Carried { stamp: self.stamp, exposed: u32::MAX, ..Carried::default() };
+        // Numbers are given in order.
+        if local as usize == self.carried.len() {
+            self.carried.push(Carried { exposed: u32::MAX, ..Carried::default() });
         }
-        carried
+        &mut self.carried[local as usize]
     }
 }
 
@@ -651,7 +647,6 @@ impl Survey {
             float_globals: module.globals.iter().any(|global| global.ty.is_float_class()),
             now: Now::NOTHING,
             carried: Vec::new(),
-            stamp: 0,
             controls: 0,
             elses: 0,
             opened: 0,
@@ -681,13 +676,10 @@ impl Survey {
             return self.facts(Shape::default(), 0);
         };
         self.tally.now = Now::NOTHING;
-        self.tally.stamp += 1;
+        self.tally.carried.clear();
         self.tally.opened = 0;
         self.tally.open.clear();
         self.tally.dead = false;
-        if self.tally.carried.len() < declared as usize {
-            self.tally.carried.resize(declared as usize, Carried::default());
-        }
         self.tally.results = sig.results.len() as u32;
         self.scan.run(module, &body[start..], declared, &mut self.tally);
         let shape = self.tally.shapes[ty as usize];
@@ -699,15 +691,10 @@ impl Survey {
         let now = &tally.now;
         let mut live = 0;
         let (mut demoted, mut locals, mut floats) = (0, 0, now.floats || own.floats);
-        for &local in &scan.mentioned {
-            let is_demoted = scan.is_demoted(local);
+        for (number, &local) in scan.mentioned.iter().enumerate() {
+            let is_demoted = scan.is_demoted(number as u32);
             demoted += u32::from(is_demoted);
-            match tally.carried.get(local as usize) {
-                Some(carried) if carried.stamp == tally.stamp && !is_demoted => {
-                    live += carried.live
-                }
-                _ => {}
-            }
+            live += tally.carried.get(number).map_or(0, |c| if is_demoted { 0 } else { c.live });
             locals = locals.max(local + 1);
             if !floats && local >= own.params {
                 let run = runs.partition_point(|&(end, _)| end <= local);
