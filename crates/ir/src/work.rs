@@ -80,7 +80,7 @@ pub enum Fallback {
     /// From some point of a function on, values are made as the text says: not folded, not shared,
     /// not forwarded.
     Plain,
-    /// From some block of a function on, few values may stay in registers between blocks.
+    /// At some blocks of a function, or from one on, few values may stay in registers between blocks.
     Lists,
     /// Merges of a function start with everything in memory.
     Merges,

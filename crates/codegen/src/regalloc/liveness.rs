@@ -15,11 +15,15 @@
 //! right after its definition. Since a class has fewer registers, such a value could not have
 //! stayed in one.
 //!
+//! All lists together have at most [`ENTRIES_PER_INST`] entries per instruction. Blocks of two instructions
+//! may follow each other by the thousand while more values are in use than fit a list; where the walk is
+//! beyond that, a list gets an eighth of the length, until others have left room again.
+//!
 //! # Complexity
 //! O(instructions + operands + edges · `LIST_MAX`), on the meter as `Pass::Liveness`: a step per operand, per
 //! entry of a list each time it is read, filed or shortened. Shortening selects in linear time from a list
 //! that has grown by a block's operands since the last time. With half of its budget spent lists get an
-//! eighth of the length (`Fallback::Lists`); beyond its share is an error.
+//! eighth of the length from there on (`Fallback::Lists`); beyond its share is an error.
 
 use super::Env;
 use crate::lower::CHECK_EVERY;
@@ -37,6 +41,12 @@ pub(super) const FAR: u32 = 1 << 20;
 const LIST_MAX: usize = 32;
 /// Entries that stay of a longer one, fewer so that not every block has to select again.
 const LIST_KEEP: usize = 24;
+/// The length of lists where they have to be short.
+const LIST_SHORT: usize = LIST_MAX / 8;
+/// Entries of all lists per instruction that the walk has passed, and for free. Two are usual; the most
+/// that large functions of real programs have at any point is eight, and some more in the first blocks.
+const ENTRIES_PER_INST: usize = 10;
+const ENTRIES_FREE: usize = 2048;
 /// "None" for registers in bytes.
 pub(super) const NO_REG: u8 = 255;
 /// "None" for virtual registers.
@@ -164,6 +174,8 @@ pub(super) struct Liveness {
     cur: Vec<Live>,
     /// [`LIST_MAX`], or less when the budget runs low.
     list_max: usize,
+    /// True once a list had to be short because there were too many entries.
+    crowded: bool,
     inside: [u32; 2],
     inside_max: [u32; 2],
     loop_start: u32,
@@ -208,16 +220,18 @@ impl Liveness {
         work.charge(Pass::Liveness, code.params.len() + code.loops.len());
         self.prepare(code, env);
         self.list_max = LIST_MAX;
+        self.crowded = false;
         for block in (0..code.blocks.len()).rev() {
             self.live_out(code, block, work);
             self.walk(code, block, work)?;
             self.live_at_start(code, block, work);
             if self.list_max == LIST_MAX && work.is_spent(Pass::Liveness) {
-                self.list_max = LIST_MAX / 8;
-                work.fall_back(Fallback::Lists, 1);
+                self.list_max = LIST_SHORT;
             }
             work.check(Pass::Liveness)?;
         }
+        let short = self.crowded || self.list_max != LIST_MAX;
+        work.fall_back(Fallback::Lists, u32::from(short));
         while let Some(live) = self.cur.pop() {
             self.vregs[live.vreg as usize].mark = 0;
         }
@@ -562,10 +576,16 @@ impl Liveness {
             let param = code.params[index as usize];
             self.param_key[index as usize] = self.remove(param.0);
         }
-        if self.cur.len() > self.list_max {
+        let passed = code.insts.len() - data.first as usize;
+        let mut most = self.list_max;
+        if self.lists.len() > ENTRIES_FREE + ENTRIES_PER_INST * passed {
+            most = LIST_SHORT;
+            self.crowded |= self.cur.len() > most;
+        }
+        if self.cur.len() > most {
             work.charge(Pass::Liveness, 2 * self.cur.len());
             for class in 0..2 {
-                self.shorten(class, data.loop_id.0);
+                self.shorten(class, data.loop_id.0, most);
             }
         }
         let first = self.lists.len() as u32;
@@ -608,19 +628,19 @@ impl Liveness {
         }
     }
 
-    /// Leaves only the nearest uses of a class in `cur`.
+    /// Leaves only the nearest uses of a class in `cur`, if there are more than `most`.
     #[cold]
-    fn shorten(&mut self, class: usize, loop_id: u32) {
+    fn shorten(&mut self, class: usize, loop_id: u32, most: usize) {
         let of_class = |live: &&Live, vregs: &[VregInfo]| {
             usize::from(vregs[live.vreg as usize].class) == class
         };
         self.select.clear();
         self.select
             .extend(self.cur.iter().filter(|l| of_class(l, &self.vregs)).map(|l| (l.key, l.vreg)));
-        if self.select.len() <= self.list_max {
+        if self.select.len() <= most {
             return;
         }
-        let keep = self.list_max * LIST_KEEP / LIST_MAX;
+        let keep = most * LIST_KEEP / LIST_MAX;
         let (_, &mut bound, _) = self.select.select_nth_unstable(keep - 1);
         let root_end = self.loops.get(loop_id as usize).map_or(0, |info| info.root_end);
         let mut index = 0;
