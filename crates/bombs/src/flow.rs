@@ -3,7 +3,7 @@
 use crate::build::{L, P32, Sink, at, i32s, one, use_locals};
 use crate::declare;
 use wasm_encoder::BlockType::{self, Empty};
-use wasm_encoder::ValType::I32;
+use wasm_encoder::ValType::{F64, I32};
 
 fn times(n: usize, mut step: impl FnMut(u32)) {
     (0..n as u32).for_each(&mut step);
@@ -176,6 +176,16 @@ declare! {
             use_locals(f, k);
         })
     };
+    seq_loops_few: "forty values of each kind that live through many loops: lists of live values per block",
+    |_, n| one(&[(40, I32), (40, F64)], |f| {
+        load_locals(f, 40);
+        (L + 40..L + 80).for_each(|x| {
+            f.local_get(P32).f64_load(at(u64::from(x) * 8, 3)).local_set(x);
+        });
+        times(n, |_| { f.loop_(Empty).local_get(P32).br_if(0).end(); });
+        use_locals(f, 40);
+        (L + 40..L + 80).for_each(|x| { f.local_get(x).global_set(3); });
+    });
     seq_ifs_livethrough: "many values that live through many conditionals",
     |_, n| {
         let (k, locals) = i32s(n.div_ceil(4));

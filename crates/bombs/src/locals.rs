@@ -2,6 +2,7 @@
 
 use crate::build::{L, P32, base, one};
 use crate::declare;
+use wasm_encoder::BlockType::Empty;
 use wasm_encoder::ValType::{self, F32, F64, I32, I64};
 
 /// Most locals a function may declare.
@@ -67,6 +68,11 @@ declare! {
         });
         wasm.finish()
     };
+    locals_rle_ifs: "nested conditionals in a function that declares 50,000 locals besides",
+    |_, n| one(&[(MOST - 3, I32)], |f| {
+        (0..n).for_each(|_| { f.local_get(P32).if_(Empty); });
+        (0..n).for_each(|_| { f.end(); });
+    });
     locals_sparse: "50,000 locals of which a few that lie far apart are used",
     |_, n| one(&[(MOST - 3, I32)], |f| {
         for i in 0..n as u32 {

@@ -318,6 +318,7 @@ impl Worker {
         self.translator.translate(&parsed.info, &parsed.validation, bytes, own)?;
         let size = parsed.info.bodies[own].len() as u64;
         let front = self.translator.bytes() as u64;
+        self.translator.trim(size as usize);
         let (func, work) = self.translator.parts();
         #[cfg(test)]
         let func = &tests::damaged(func);

@@ -12,6 +12,11 @@ pub fn room<T>(vec: &mut Vec<T>, len: usize) {
     }
 }
 
+/// Bytes of memory that `vec` has, whether it uses them or not.
+pub fn held<T>(vec: &Vec<T>) -> usize {
+    vec.capacity() * size_of::<T>()
+}
+
 /// Makes `vec` `len` times `value`.
 pub fn fill<T: Copy>(vec: &mut Vec<T>, len: usize, value: T) {
     room(vec, len);
@@ -31,5 +36,6 @@ mod tests {
         assert!(vec.len() == 100 && vec.iter().all(|&x| x == 0));
         room(&mut vec, 50);
         assert!(vec.is_empty() && vec.capacity() >= 100);
+        assert!(held(&vec) >= 400);
     }
 }

@@ -86,6 +86,16 @@ impl Builder {
         }
     }
 
+    /// Bytes of memory that undoing what was numbered takes, whether it is in use or not.
+    pub fn held(&self) -> usize {
+        self.gvn.held()
+    }
+
+    /// Gives this memory back, when the function is complete.
+    pub fn trim(&mut self) {
+        self.gvn.trim();
+    }
+
     /// For the rest of the function values are made as they are asked for: the cheaper way, when the
     /// budget runs low. False if that is so already.
     ///

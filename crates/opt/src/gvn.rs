@@ -1,14 +1,15 @@
 //! Value numbering: an equal value that dominates, if there is one in reach.
 //!
 //! A table of a size that is fixed when a function begins holds keys and values of the scopes that are
-//! open; scopes are those of the dominator tree, which structured control gives for free. Leaving a scope undoes its entries. A
-//! look-up probes [`WAYS`] neighbouring places and gives up, and an entry without a free place
-//! overwrites: collisions cost sharing, never time, so that an attacker who knows the hash gains
-//! nothing.
+//! open; scopes are those of the dominator tree, which structured control gives for free. Leaving a
+//! scope undoes its entries. A look-up probes [`WAYS`] neighbouring places and gives up, and an entry
+//! without a free place overwrites: collisions cost sharing, never time, so that an attacker who knows
+//! the hash gains nothing.
 //!
 //! # Complexity
 //! Constant per look-up, entry and undone entry.
 
+use runwell_ir::scratch;
 use runwell_ir::{Inst, Value};
 
 /// Places a key may be in.
@@ -85,6 +86,16 @@ impl Gvn {
             self.slots = vec![EMPTY; slots];
         }
         self.mask = slots - 1;
+    }
+
+    /// Bytes of memory that undoing takes, whether it is in use or not.
+    pub(crate) fn held(&self) -> usize {
+        scratch::held(&self.undo) + scratch::held(&self.scopes)
+    }
+
+    /// Gives this memory back, when no scope is open.
+    pub(crate) fn trim(&mut self) {
+        (self.undo, self.scopes) = (Vec::new(), Vec::new());
     }
 
     pub(crate) fn push_scope(&mut self) {

@@ -36,13 +36,20 @@ use runwell_abi::Type;
 use runwell_abi::fuel::Schedule;
 use runwell_abi::memory::frame_depth;
 use runwell_ir::work::{CancelToken, Fallback, Pass, Shares};
-use runwell_ir::{Function, LoopId, SigRef, Signature, Value, Work};
+use runwell_ir::{Function, LoopId, SigRef, Signature, Value, Work, scratch};
 use runwell_opt::{Builder, Passes};
 use wasmparser as wp;
 use wasmparser::BinaryReader;
 
 /// Operators from one look at the meter to the next.
 const CHECK_EVERY: usize = 1 << 12;
+
+/// Memory that translating may keep for the next body, per byte of this one and besides. Large bodies of
+/// real programs take less than that.
+const HELD_PER_BYTE: usize = 10;
+const HELD: usize = 64 << 10;
+/// Bodies of fewer bytes do not take much in any case: what they leave is of use to the next one.
+const LARGE: usize = 4096;
 
 /// Translates bodies to SSA: a reusable context, one per thread. What it yields for a body does not
 /// depend on what it did before.
@@ -168,6 +175,18 @@ impl Translator {
     /// Bytes of the data that translating the last body made, the function included.
     pub fn bytes(&self) -> usize {
         self.cx.bytes()
+    }
+
+    /// Gives back the memory that translating took besides the last function, a body of so many bytes,
+    /// if it is out of proportion to these: what comes now needs memory of its own, and nothing of this.
+    pub fn trim(&mut self, bytes: usize) {
+        if bytes >= LARGE && self.scratch.held() + self.cx.held() > HELD + HELD_PER_BYTE * bytes {
+            self.scratch = Scratch::default();
+            let Cx { mut b, mut scan, shares, .. } = std::mem::take(&mut self.cx);
+            b.trim();
+            scan.trim();
+            self.cx = Cx { b, scan, shares, ..Cx::default() };
+        }
     }
 
     /// Operators of the last body.
@@ -341,6 +360,26 @@ impl Cx {
             self.b.work.fall_back(Fallback::Plain, 1);
         }
         self.b.work.check(Pass::Translate).map_err(|why| Error::stopped(why, at))
+    }
+
+    /// Bytes of memory besides the function, whether they are in use or not: of the tables that may be
+    /// large.
+    fn held(&self) -> usize {
+        self.scan.held()
+            + self.b.held()
+            + scratch::held(&self.stack)
+            + scratch::held(&self.home_types)
+            + scratch::held(&self.frames)
+            + scratch::held(&self.locals)
+            + scratch::held(&self.log)
+            + scratch::held(&self.edges)
+            + scratch::held(&self.pairs)
+            + scratch::held(&self.vals)
+            + scratch::held(&self.loop_params)
+            + scratch::held(&self.saved)
+            + scratch::held(&self.merge)
+            + scratch::held(&self.table)
+            + scratch::held(&self.runs)
     }
 
     /// Bytes of what was made.

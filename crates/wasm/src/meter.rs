@@ -36,6 +36,7 @@
 
 use crate::scan::Construct;
 use runwell_abi::fuel::{OperatorClass, Schedule, class_of};
+use runwell_ir::scratch;
 
 /// What happens at an entry of the plan.
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
@@ -193,6 +194,20 @@ impl Meter {
         self.next = 0;
         self.now = None;
         self.balance = 0;
+    }
+
+    /// Bytes of memory that plans take, whether they are in use or not.
+    pub(crate) fn held(&self) -> usize {
+        scratch::held(&self.entries)
+            + scratch::held(&self.targets)
+            + scratch::held(&self.frames)
+            + scratch::held(&self.meetings)
+    }
+
+    /// Gives this memory back, when the body has been translated.
+    pub(crate) fn trim(&mut self) {
+        (self.entries, self.targets) = (Vec::new(), Vec::new());
+        (self.frames, self.meetings) = (Vec::new(), Vec::new());
     }
 
     fn cost(&self, opcode: u8, sub: u32) -> u64 {

@@ -31,6 +31,7 @@
 use crate::meter::{Kind, Meter};
 use crate::module::ModuleInfo;
 use crate::survey::Tally;
+use runwell_ir::scratch;
 
 /// Marks per byte of a body before the pass gives up on precision; 0.1 is usual.
 const MARKS_PER_BYTE: usize = 2;
@@ -329,6 +330,24 @@ impl Scan {
             + size_of_val(&*self.locals)
             + size_of_val(&*self.marks)
             + self.meter.bytes()
+    }
+
+    /// Bytes of memory that the tables take, whether they are in use or not.
+    pub(crate) fn held(&self) -> usize {
+        scratch::held(&self.constructs)
+            + scratch::held(&self.mentioned)
+            + scratch::held(&self.marks)
+            + scratch::held(&self.open)
+            + scratch::held(&self.locals)
+            + scratch::held(&self.numbers)
+            + self.meter.held()
+    }
+
+    /// Gives this memory back, when the body has been translated.
+    pub(crate) fn trim(&mut self) {
+        let mut meter = std::mem::take(&mut self.meter);
+        meter.trim();
+        *self = Scan { meter, operators: self.operators, ..Scan::default() };
     }
 
     fn begin(&mut self, declared: u32, bytes: usize) {

@@ -46,7 +46,7 @@ const LIST_SHORT: usize = LIST_MAX / 8;
 /// Entries of all lists per instruction that the walk has passed, and for free. Two are usual; the most
 /// that large functions of real programs have at any point is eight, and some more in the first blocks.
 const ENTRIES_PER_INST: usize = 10;
-const ENTRIES_FREE: usize = 2048;
+const ENTRIES_FREE: usize = 512;
 /// "None" for registers in bytes.
 pub(super) const NO_REG: u8 = 255;
 /// "None" for virtual registers.

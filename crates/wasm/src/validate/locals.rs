@@ -4,6 +4,7 @@
 //! are runs that are searched.
 
 use super::types::{Code, List, Types};
+use runwell_ir::scratch;
 
 /// Locals of a function, parameters included: what the JavaScript API prescribes.
 const MAX_LOCALS: u32 = 50_000;
@@ -46,6 +47,11 @@ impl Locals {
             self.first.resize(first, ty);
         }
         true
+    }
+
+    /// Bytes of memory, whether they are in use or not.
+    pub(super) fn held(&self) -> usize {
+        scratch::held(&self.first) + scratch::held(&self.runs)
     }
 
     /// How many there are.

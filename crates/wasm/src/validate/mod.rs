@@ -43,6 +43,7 @@ use crate::section::value_type;
 use control::Frame;
 use locals::Locals;
 pub(crate) use rules::off;
+use runwell_ir::scratch;
 use types::{Code, Types, code};
 use wasmparser as wp;
 use wasmparser::{FrameKind, WasmModuleResources};
@@ -53,6 +54,13 @@ pub(crate) struct Scratch {
     operands: Vec<Code>,
     frames: Vec<Frame>,
     locals: Locals,
+}
+
+impl Scratch {
+    /// Bytes of memory, whether they are in use or not.
+    pub(crate) fn held(&self) -> usize {
+        scratch::held(&self.operands) + scratch::held(&self.frames) + self.locals.held()
+    }
 }
 
 /// Validates one body: [`Validator::define_locals`] for its declarations, then one call of a visit
