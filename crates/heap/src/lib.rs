@@ -1,7 +1,7 @@
 //! Allocators that programs may install: [`Counting`] for tests and tools that want to know what
 //! something takes, [`LargePages`] for what works on large arrays.
 //!
-//! Both pass everything on to the system's allocator.
+//! Both leave the work to the system.
 
 mod counting;
 mod large;
