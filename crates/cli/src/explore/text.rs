@@ -28,7 +28,16 @@ impl Column {
 }
 
 /// The text form of each body. Where the module cannot be written as text, of those before.
+///
+/// # Complexity
+/// Linear in the module. What a few bytes can say of many, declared locals, is cut before it is written.
 pub(super) fn of_functions(bytes: &[u8], bodies: &[Range<u32>]) -> Vec<Column> {
+    let mut shorter = bytes.to_vec();
+    for body in bodies {
+        if let Some(body) = shorter.get_mut(body.start as usize..body.end as usize) {
+            clip_locals(body);
+        }
+    }
     let mut sink = Sink {
         bodies,
         columns: vec![Column::default(); bodies.len()],
@@ -37,9 +46,48 @@ pub(super) fn of_functions(bytes: &[u8], bodies: &[Range<u32>]) -> Vec<Column> {
         line: String::new(),
         chars: 0,
     };
-    let _ = Config::new().print(bytes, &mut sink);
+    let _ = Config::new().print(&shorter, &mut sink);
     sink.end_line();
     sink.columns
+}
+
+/// Lowers the numbers of declared locals in a body until there are no more than a line has room for. No byte
+/// changes its place.
+fn clip_locals(body: &mut [u8]) {
+    let mut at = 0;
+    let Some(runs) = read_leb(body, &mut at) else { return };
+    let mut room = LINE as u32;
+    for _ in 0..runs {
+        let start = at;
+        let Some(count) = read_leb(body, &mut at) else { return };
+        let shown = count.min(room);
+        room -= shown;
+        // As many bytes as there were: all but the last say that there are more.
+        for (place, byte) in (start..at).enumerate() {
+            let more = if byte + 1 < at { 0x80 } else { 0 };
+            body[byte] = (shown >> (7 * place)) as u8 & 0x7f | more;
+        }
+        // References to heap types have a number behind them, of which only the length matters.
+        let Some(&ty) = body.get(at) else { return };
+        at += 1;
+        if matches!(ty, 0x63 | 0x64) && read_leb(body, &mut at).is_none() {
+            return;
+        }
+    }
+}
+
+/// Reads a number of up to 32 bits and goes behind it.
+fn read_leb(bytes: &[u8], at: &mut usize) -> Option<u32> {
+    let mut value = 0;
+    for place in 0..5 {
+        let byte = *bytes.get(*at + place)?;
+        value |= u32::from(byte & 0x7f) << (7 * place);
+        if byte & 0x80 == 0 {
+            *at += place + 1;
+            return Some(value);
+        }
+    }
+    None
 }
 
 /// Takes the text of a whole module and keeps what belongs to bodies.
@@ -137,6 +185,24 @@ mod tests {
         let longest = column.text.lines().map(|line| line.chars().count()).max();
         assert_eq!(longest, Some(LINE + 1));
         assert!(column.text.contains('…'));
+    }
+
+    #[test]
+    fn of_very_many_locals_a_line_is_written() {
+        let locals = "i32 ".repeat(100) + &"i64 ".repeat(40_000) + "f64 funcref";
+        let bytes = wat(&format!("(module (func (local {locals}) (drop (local.get 40100))))"));
+        let bodies = bodies(&bytes);
+        let mut body = bytes[bodies[0].start as usize..bodies[0].end as usize].to_vec();
+        assert_eq!(body[..10], [4, 100, 0x7f, 0xc0, 0xb8, 2, 0x7e, 1, 0x7c, 1]);
+        clip_locals(&mut body);
+        assert_eq!(body[..10], [4, 100, 0x7f, 0x8c, 0x81, 0, 0x7e, 0, 0x7c, 0]);
+        let column = &of_functions(&bytes, &bodies)[0];
+        assert!(column.text.contains("local.get 40100\n"), "{}", column.text);
+        assert!(column.text.contains("(local i32 i32 ") && column.text.contains('…'));
+        // What is no body is left as it is.
+        for broken in [&[][..], &[0x80], &[9, 0x80, 0x80, 0x80, 0x80, 0x80, 1], &[2, 5, 0x7f, 5]] {
+            clip_locals(&mut broken.to_vec());
+        }
     }
 
     fn wat(text: &str) -> Vec<u8> {
