@@ -71,6 +71,8 @@ pub struct Scratch {
     /// Such edges: the edge, the next one.
     pending: Vec<(EdgeRef, u32)>,
     nans: Nans,
+    /// Bytes of the arrays above when selection was done.
+    bytes: usize,
 }
 
 /// True if the instruction stays whether or not its result is used.
@@ -96,13 +98,22 @@ fn may_trap(func: &Function, inst: &Inst) -> bool {
 }
 
 impl Scratch {
-    /// Bytes of its data.
+    /// Bytes of the data of the last selection.
     pub(crate) fn bytes(&self) -> usize {
-        size_of_val(&*self.uses)
+        self.bytes
+    }
+
+    /// Gives back what nobody needs after selection, of a large function.
+    fn release(&mut self) {
+        self.bytes = size_of_val(&*self.uses)
             + size_of_val(&*self.order)
             + size_of_val(&*self.vreg_of)
             + size_of_val(&*self.pending_head)
-            + size_of_val(&*self.pending)
+            + size_of_val(&*self.pending);
+        let values = [&mut self.uses, &mut self.order, &mut self.pending_head, &mut self.worklist];
+        values.into_iter().for_each(scratch::release);
+        scratch::release(&mut self.vreg_of);
+        scratch::release(&mut self.pending);
     }
 
     /// Counts uses and numbers barriers.
@@ -303,6 +314,8 @@ pub fn lower<M: Machine>(
     if let Some(what) = cx.bug {
         return Err(Error::Bug(what.into()));
     }
+    scratch.release();
+    code.trim();
     let total = code.insts.len() as u32;
     code.insts.reverse();
     for block in &mut code.blocks {

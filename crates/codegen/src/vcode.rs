@@ -29,6 +29,7 @@
 use core::fmt;
 use runwell_abi::Type;
 use runwell_ir::entity::{Block, LoopId};
+use runwell_ir::scratch;
 
 /// A virtual register.
 #[derive(Copy, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -359,6 +360,16 @@ impl VCode {
             + size_of_val(&*self.params)
             + size_of_val(&*self.args)
             + size_of_val(&*self.loops)
+    }
+
+    /// Gives back memory that it has no use for, when it is complete and large.
+    pub(crate) fn trim(&mut self) {
+        scratch::trim(&mut self.insts);
+        scratch::trim(&mut self.operands);
+        scratch::trim(&mut self.vregs);
+        scratch::trim(&mut self.edges);
+        scratch::trim(&mut self.params);
+        scratch::trim(&mut self.args);
     }
 
     /// Empties it, keeping its allocations.

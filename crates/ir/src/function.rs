@@ -2,6 +2,7 @@
 
 use crate::entity::{Block, EdgeRef, LoopId, SigRef, Slot, Value};
 use crate::op::{Op, ResultType, Shape};
+use crate::scratch;
 use runwell_abi::Type;
 use runwell_abi::call::{NARROW_PARAMS, NARROW_RESULTS};
 use std::sync::Arc;
@@ -140,7 +141,8 @@ pub struct LoopData {
 /// travel in the transfer buffer. A call or return may name each of the values it puts there, or none
 /// of them: then a [`Op::HomePass`] before it has put them all there, or a [`Op::HomeTake`] has left
 /// them there. Wide results of a call are never
-/// values: a [`Op::HomeTake`] behind the call fetches them.
+/// values: a [`Op::HomeTake`] behind the call fetches them. A call with a narrow signature may name none
+/// of its arguments as well, if a [`Op::HomePass`] before it says from which homes they come.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Function {
     /// Index in the module's function index space.
@@ -189,6 +191,16 @@ impl Function {
         self.slots.clear();
         self.homes = 0;
         self.rests.clear();
+    }
+
+    /// Gives back memory that it has no use for, when it is complete and large.
+    pub fn trim(&mut self) {
+        scratch::trim(&mut self.insts);
+        scratch::trim(&mut self.src);
+        scratch::trim(&mut self.consts);
+        scratch::trim(&mut self.pool);
+        scratch::trim(&mut self.blocks);
+        scratch::trim(&mut self.loops);
     }
 
     /// Bytes of its data, without unused capacity.

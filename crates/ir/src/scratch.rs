@@ -23,6 +23,26 @@ pub fn fill<T: Copy>(vec: &mut Vec<T>, len: usize, value: T) {
     vec.resize(len, value);
 }
 
+/// Elements from which on unused room counts: functions that large are few, and there the memory is
+/// worth more than the time to ask for it again.
+pub const LARGE: usize = 1 << 14;
+
+/// Gives back the room behind the elements of a large `vec`, when it is more than an eighth of them.
+pub fn trim<T>(vec: &mut Vec<T>) {
+    let len = vec.len();
+    if len >= LARGE && vec.capacity() - len > len / 8 {
+        vec.shrink_to_fit();
+    }
+}
+
+/// Empties `vec`, whose elements nobody needs any more; gives back its memory if they are many.
+pub fn release<T>(vec: &mut Vec<T>) {
+    if vec.len() >= LARGE {
+        *vec = Vec::new();
+    }
+    vec.clear();
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -37,5 +57,23 @@ mod tests {
         room(&mut vec, 50);
         assert!(vec.is_empty() && vec.capacity() >= 100);
         assert!(held(&vec) >= 400);
+    }
+
+    #[test]
+    fn large_ones_give_their_room_back() {
+        let mut vec = vec![7u8; LARGE];
+        vec.reserve_exact(LARGE / 8);
+        trim(&mut vec);
+        assert!(vec.capacity() > LARGE && vec.len() == LARGE);
+        vec.reserve_exact(LARGE / 8 + 1);
+        trim(&mut vec);
+        assert_eq!((vec.capacity(), vec.len()), (LARGE, LARGE));
+        release(&mut vec);
+        assert_eq!((vec.capacity(), vec.len()), (0, 0));
+        let mut few = Vec::with_capacity(LARGE);
+        few.push(1);
+        trim(&mut few);
+        release(&mut few);
+        assert!(few.is_empty() && few.capacity() >= LARGE);
     }
 }

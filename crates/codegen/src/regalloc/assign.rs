@@ -37,7 +37,7 @@ impl Walk<'_> {
     }
 
     fn class_of(&self, op: Operand) -> u32 {
-        self.env.class[usize::from(self.s.live.vregs[op.vreg.index()].class)]
+        self.env.class[usize::from(self.s.live.vregs[op.vreg.index()].class())]
     }
 
     fn set_slot(&mut self, operand: usize, op: Operand) {
@@ -397,7 +397,7 @@ impl Walk<'_> {
         at: u32,
         source: &[Loc; 32],
     ) -> u8 {
-        let class = usize::from(self.s.live.vregs[vreg as usize].class);
+        let class = usize::from(self.s.live.vregs[vreg as usize].class());
         let all = self.env.class[class] & !taken;
         if let Some(reg) = self.pick(vreg, all & !self.st.occupied, at) {
             return reg;
@@ -418,7 +418,7 @@ impl Walk<'_> {
         let key = self.st.key[ix(reg)];
         let valid = self.is_valid(reg);
         let from = source[ix(reg)];
-        let class = usize::from(self.s.live.vregs[vreg as usize].class);
+        let class = usize::from(self.s.live.vregs[vreg as usize].class());
         let mut free = self.env.class[class] & !self.st.occupied & !off;
         if valid || self.cold || !self.worth_saving(vreg) {
             free &= !self.env.callee_saved | self.used_saved;
@@ -480,17 +480,24 @@ impl Walk<'_> {
     fn emit_copies(&mut self, at: u32) {
         let s = &mut *self.s;
         s.resolver.pending.clear();
-        s.resolver.pending.extend(s.copies.iter().map(Pending::from));
+        // Slots are read only. By the number of the copy instead of that of the value they are few.
+        s.resolver.pending.extend(s.copies.iter().zip(0..).map(|(copy, number)| {
+            let slot = copy.from.as_slot().map(|_| Loc::slot(number));
+            Pending { from: slot.unwrap_or(copy.from), ..Pending::from(copy) }
+        }));
         s.resolver.pending.retain(|m| m.from != m.to);
         if s.resolver.pending.is_empty() {
             return;
         }
-        let edits = &mut s.edits;
+        s.resolver.reserve(s.copies.len());
+        let (copies, edits) = (&s.copies, &mut s.edits);
         s.resolver.resolve(
             &self.env,
             || unreachable!("copies of an instruction go to registers"),
             |m| {
                 let Move { from, to, bytes, swap } = m;
+                let slot = from.as_slot().and_then(|number| copies.get(number as usize));
+                let from = slot.map_or(from, |copy| copy.from);
                 edits.push(Edit { at, from, to, bytes, class: 0, swap });
             },
         );

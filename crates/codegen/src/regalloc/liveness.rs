@@ -56,6 +56,10 @@ pub(super) const NO_VREG: u32 = u32::MAX;
 pub(super) const HAS_SLOT: u8 = 1;
 /// The value is stored right after its definition, so that its slot is valid everywhere.
 pub(super) const STORED: u8 = 2;
+/// The value is a block parameter.
+pub(super) const PARAM: u8 = 4;
+/// The value is of the class of vector registers. The highest bit.
+const FLOAT: u8 = 8;
 
 /// What is known of a virtual register, and where the walk has it now.
 #[derive(Copy, Clone, Debug)]
@@ -73,12 +77,8 @@ pub(super) struct VregInfo {
     /// Backward: index in the current list plus one. Forward: number of the last block that lists
     /// it as live, plus one.
     pub mark: u32,
-    /// Forward: live until here because of a back edge.
-    pub live_until: u32,
-    /// Forward: end of the innermost loop whose header lists it.
-    pub hdr_end: u32,
-    /// Forward: distance of its first use from that header.
-    pub hdr_dist: u32,
+    /// Forward: its number in [`Liveness::listed`] plus one, when the header of a loop has listed it.
+    pub listed: u32,
     /// A register that saves a move, or [`NO_REG`].
     pub hint: u8,
     /// Forward: the register it is in now, or [`NO_REG`].
@@ -89,16 +89,34 @@ pub(super) struct VregInfo {
     pub want: u8,
     /// Forward: its register at the start of the block under consideration, or [`NO_REG`].
     pub target: u8,
-    /// [`HAS_SLOT`], [`STORED`].
+    /// [`HAS_SLOT`], [`STORED`], [`PARAM`], [`FLOAT`].
     pub flags: u8,
-    /// Its class, 0 or 1.
-    pub class: u8,
     /// Its size.
     pub bytes: u8,
     /// Logarithm of the frequency of its definition.
     pub def_exp: u8,
-    /// True for a block parameter.
-    pub is_param: bool,
+}
+
+// There is one for each value, all through allocation.
+const _: () = assert!(size_of::<VregInfo>() == 36);
+
+impl VregInfo {
+    /// Its class, 0 or 1.
+    #[inline]
+    pub(super) const fn class(&self) -> u8 {
+        self.flags / FLOAT
+    }
+}
+
+/// What headers of loops know of a value that they list as live.
+#[derive(Copy, Clone, Debug)]
+pub(super) struct Listed {
+    /// Live until here because of a back edge.
+    pub live_until: u32,
+    /// End of the innermost loop whose header lists it.
+    pub end: u32,
+    /// Distance of its first use from that header.
+    pub dist: u32,
 }
 
 /// What is known of a loop.
@@ -153,6 +171,8 @@ struct Live {
 pub(super) struct Liveness {
     /// Per virtual register.
     pub vregs: Vec<VregInfo>,
+    /// Values that headers of loops list, as far as the forward walk has come.
+    pub listed: Vec<Listed>,
     /// Per operand: key of the value's next use after the instruction. For a definition, that of
     /// the first use.
     pub next: Vec<u32>,
@@ -199,6 +219,7 @@ impl Liveness {
     /// Bytes of its data.
     pub(super) fn bytes(&self) -> usize {
         size_of_val(&*self.vregs)
+            + size_of_val(&*self.listed)
             + size_of_val(&*self.next)
             + size_of_val(&*self.param_key)
             + size_of_val(&*self.exp)
@@ -208,6 +229,29 @@ impl Liveness {
             + size_of_val(&*self.preds)
             + size_of_val(&*self.lists)
             + size_of_val(&*self.list_at)
+    }
+
+    /// What headers know of a value, if one has listed it.
+    #[inline]
+    pub(super) fn listed_mut(&mut self, vreg: u32) -> Option<&mut Listed> {
+        let number = self.vregs[vreg as usize].listed;
+        self.listed.get_mut(number.wrapping_sub(1) as usize)
+    }
+
+    /// Until where a value is live because headers list it, 0 when none does.
+    pub(super) fn live_until(&self, vreg: u32) -> u32 {
+        let number = self.vregs[vreg as usize].listed;
+        self.listed.get(number.wrapping_sub(1) as usize).map_or(0, |listed| listed.live_until)
+    }
+
+    /// A header lists a value as live, `dist` instructions before its first use, in a loop up to `end`.
+    pub(super) fn list(&mut self, vreg: u32, end: u32, dist: u32) {
+        if let Some(listed) = self.listed_mut(vreg) {
+            *listed = Listed { live_until: listed.live_until.max(end), end, dist };
+            return;
+        }
+        self.listed.push(Listed { live_until: end, end, dist });
+        self.vregs[vreg as usize].listed = self.listed.len() as u32;
     }
 
     /// Computes everything for `code`.
@@ -247,23 +291,20 @@ impl Liveness {
             cross: 0,
             phi: NO_VREG,
             mark: 0,
-            live_until: 0,
-            hdr_end: 0,
-            hdr_dist: 0,
+            listed: 0,
             hint: NO_REG,
             reg: NO_REG,
             def_reg: NO_REG,
             want: NO_REG,
             target: NO_REG,
-            flags: 0,
-            class: RegClass::of(data.ty) as u8,
+            flags: RegClass::of(data.ty) as u8 * FLOAT,
             bytes: data.ty.bytes() as u8,
             def_exp: 0,
-            is_param: false,
         }));
         scratch::fill(&mut self.next, code.operands.len(), NEVER);
         scratch::fill(&mut self.param_key, code.params.len(), NEVER);
         self.events.clear();
+        self.listed.clear();
         self.lists.clear();
         scratch::fill(&mut self.list_at, code.blocks.len(), (0, 0));
         self.cur.clear();
@@ -310,7 +351,8 @@ impl Liveness {
             self.exp.push(exp);
             for &param in &code.params[block.params_first as usize..block.params_end as usize] {
                 let info = &mut self.vregs[param.index()];
-                (info.def_at, info.def_exp, info.is_param) = (block.first, exp, true);
+                (info.def_at, info.def_exp) = (block.first, exp);
+                info.flags |= PARAM;
             }
             let mut calls = false;
             for at in block.first..block.end {
@@ -396,7 +438,7 @@ impl Liveness {
             self.inside = [0; 2];
             for live in &self.cur {
                 let info = &self.vregs[live.vreg as usize];
-                self.inside[usize::from(info.class)] += u32::from(info.def_at >= loop_start);
+                self.inside[usize::from(info.class())] += u32::from(info.def_at >= loop_start);
             }
             work.charge(Pass::Liveness, self.cur.len());
         }
@@ -472,7 +514,7 @@ impl Liveness {
                     let index = info.mark as usize - 1;
                     info.mark = 0;
                     if info.def_at >= self.loop_start {
-                        self.inside[usize::from(info.class & 1)] -= 1;
+                        self.inside[usize::from(info.class())] -= 1;
                     }
                     let live = self.cur.swap_remove(index);
                     info.cross = info.cross.saturating_add(self.calls - live.calls);
@@ -511,7 +553,7 @@ impl Liveness {
                 info.mark = self.cur.len() as u32;
                 info.end = info.end.max(at);
                 if info.def_at >= self.loop_start {
-                    let class = usize::from(info.class & 1);
+                    let class = usize::from(info.class());
                     self.inside[class] += 1;
                     self.inside_max[class] = self.inside_max[class].max(self.inside[class]);
                 }
@@ -617,7 +659,7 @@ impl Liveness {
             let vreg = &mut self.vregs[live.vreg as usize];
             vreg.end = vreg.end.max(info.end);
             vreg.cross = vreg.cross.max(info.calls);
-            inside[usize::from(vreg.class)] += u32::from(Some(vreg.def_at) >= outer);
+            inside[usize::from(vreg.class())] += u32::from(Some(vreg.def_at) >= outer);
         }
         work.charge(Pass::Liveness, self.cur.len());
         if outer.is_some() {
@@ -632,7 +674,7 @@ impl Liveness {
     #[cold]
     fn shorten(&mut self, class: usize, loop_id: u32, most: usize) {
         let of_class = |live: &&Live, vregs: &[VregInfo]| {
-            usize::from(vregs[live.vreg as usize].class) == class
+            usize::from(vregs[live.vreg as usize].class()) == class
         };
         self.select.clear();
         self.select
@@ -646,7 +688,7 @@ impl Liveness {
         let mut index = 0;
         while index < self.cur.len() {
             let live = self.cur[index];
-            if usize::from(self.vregs[live.vreg as usize].class) != class
+            if usize::from(self.vregs[live.vreg as usize].class()) != class
                 || (live.key, live.vreg) <= bound
             {
                 index += 1;
@@ -671,7 +713,7 @@ impl Liveness {
         self.cur.push(Live { vreg, key, calls: self.calls });
         info.mark = self.cur.len() as u32;
         info.end = info.end.max(at);
-        let class = usize::from(info.class);
+        let class = usize::from(info.class());
         if info.def_at >= self.loop_start {
             self.inside[class] += 1;
             self.inside_max[class] = self.inside_max[class].max(self.inside[class]);
@@ -687,7 +729,7 @@ impl Liveness {
         }
         let index = info.mark as usize - 1;
         info.mark = 0;
-        let class = usize::from(info.class);
+        let class = usize::from(info.class());
         if info.def_at >= self.loop_start {
             self.inside[class] -= 1;
         }

@@ -159,8 +159,12 @@ impl Walk<'_> {
                 }
                 self.s.live.vregs[cand.vreg as usize].target =
                     if cand.keep { cand.new } else { NO_REG };
-                if header && !cand.keep && self.s.live.vregs[cand.vreg as usize].mark == mark {
-                    self.s.live.vregs[cand.vreg as usize].hdr_dist = NEVER;
+                if header
+                    && !cand.keep
+                    && self.s.live.vregs[cand.vreg as usize].mark == mark
+                    && let Some(listed) = self.s.live.listed_mut(cand.vreg)
+                {
+                    listed.dist = NEVER;
                 }
             } else {
                 let info = &mut self.s.live.vregs[cand.vreg as usize];
@@ -215,19 +219,16 @@ impl Walk<'_> {
         };
         for index in self.s.live.live_in(block) {
             let (vreg, mut key) = self.s.live.entry(index);
-            let info = &mut self.s.live.vregs[vreg as usize];
-            info.mark = block as u32 + 1;
+            self.s.live.vregs[vreg as usize].mark = block as u32 + 1;
             if header {
                 let end = self.s.live.loops[data.loop_id.index()].end;
-                info.live_until = info.live_until.max(end);
-                info.hdr_end = end;
-                info.hdr_dist = key - data.first;
+                self.s.live.list(vreg, end, key - data.first);
             } else {
                 key = self.after(vreg, key, data.first);
             }
             let info = &self.s.live.vregs[vreg as usize];
             let keep = info.reg != NO_REG;
-            self.s.cands.push(Cand { vreg, key, class: info.class, old: info.reg, keep, ..cand });
+            self.s.cands.push(Cand { vreg, key, class: info.class(), old: info.reg, keep, ..cand });
         }
         // Values that are only needed in the next iteration of a loop around.
         for reg in bits(self.st.occupied) {
@@ -239,7 +240,7 @@ impl Walk<'_> {
                     if header {
                         key = key.saturating_add(FAR).min(NEVER - 1);
                     }
-                    let class = info.class;
+                    let class = info.class();
                     self.s.cands.push(Cand { vreg, key, class, old: reg, keep: true, ..cand });
                 }
             }
@@ -250,7 +251,7 @@ impl Walk<'_> {
             let info = &mut self.s.live.vregs[vreg as usize];
             if key != NEVER {
                 cand.param = index;
-                self.s.cands.push(Cand { vreg, key, class: info.class, keep: true, ..cand });
+                self.s.cands.push(Cand { vreg, key, class: info.class(), keep: true, ..cand });
             } else if info.flags & STORED != 0 {
                 info.flags |= HAS_SLOT;
                 self.s.param_loc[index as usize] = Loc::slot(vreg);
@@ -529,7 +530,7 @@ impl Walk<'_> {
                 let info = self.s.live.vregs[vreg as usize];
                 if info.target != NO_REG
                     || info.flags & STORED != 0
-                    || info.mark != target as u32 + 1 && info.live_until <= at
+                    || info.mark != target as u32 + 1 && self.s.live.live_until(vreg) <= at
                 {
                     continue;
                 }

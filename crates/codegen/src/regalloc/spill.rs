@@ -7,7 +7,7 @@
 //! then the edge moves nothing. Only then are
 //! the moves on edges made sequential, since two slots may turn out to be one.
 
-use super::liveness::{HAS_SLOT, NO_REG, STORED, VregInfo};
+use super::liveness::{HAS_SLOT, NO_REG, PARAM, STORED, VregInfo};
 use super::state::{Edit, Scratch, reg_loc};
 use super::{Allocation, Env, Loc, Move, moves};
 use runwell_ir::scratch;
@@ -96,7 +96,7 @@ pub(super) fn finish(
             while vreg != END {
                 let info = &s.live.vregs[vreg as usize];
                 let (from, to) = (reg_loc(info.def_reg), Loc::slot(vreg));
-                let (bytes, class) = (info.bytes, info.class);
+                let (bytes, class) = (info.bytes, info.class());
                 emit(out, s, &Edit { at: at as u32, from, to, bytes, class, swap: false });
                 vreg = s.slots.next_start[vreg as usize];
             }
@@ -237,7 +237,7 @@ fn stores(s: &mut Scratch, insts: usize) {
     scratch::fill(&mut slots.stores, insts + 1, END);
     for (vreg, info) in live.vregs.iter().enumerate().rev() {
         if info.flags & STORED != 0 && info.def_reg != NO_REG {
-            let at = info.def_at as usize + usize::from(!info.is_param);
+            let at = info.def_at as usize + usize::from(info.flags & PARAM == 0);
             slots.next_start[vreg] = slots.stores[at];
             slots.stores[at] = vreg as u32;
         }

@@ -5,7 +5,7 @@
 //! without a store. Since VCode is SSA, a slot that has become valid on a path stays so.
 
 use super::liveness::{HAS_SLOT, STORED};
-use super::liveness::{Liveness, NEVER, NO_REG, NO_VREG};
+use super::liveness::{Listed, Liveness, NEVER, NO_REG, NO_VREG};
 use super::{Env, Loc};
 use crate::vcode::{PReg, VCode};
 use runwell_ir::scratch;
@@ -126,7 +126,6 @@ impl Scratch {
         self.entries.clear();
         scratch::fill(&mut self.entry_at, code.blocks.len(), (0, 0));
         scratch::fill(&mut self.param_loc, code.params.len(), Loc::NONE);
-        self.resolver.reserve(code.vregs.len());
     }
 }
 
@@ -151,23 +150,30 @@ pub(super) struct Walk<'a> {
 /// How many of the next instructions with fixed registers a choice looks at.
 const LOOKAHEAD: usize = 8;
 
+/// Key of the next use of a value that a header lists, after position `at`, if going straight on it is
+/// `key`.
+fn again(listed: &Listed, key: u32, at: u32) -> u32 {
+    if listed.live_until <= at {
+        return key;
+    }
+    let end = if listed.end <= at {
+        listed.live_until
+    } else if listed.dist != NEVER {
+        listed.end
+    } else {
+        // The header has it in memory: a register would not help the next iteration.
+        return key;
+    };
+    key.min(end.saturating_add(listed.dist).min(NEVER - 1))
+}
+
 impl Walk<'_> {
     /// Key of the next use of `vreg` after position `at`, if going straight on it is `key`.
     #[inline]
     pub(super) fn after(&self, vreg: u32, key: u32, at: u32) -> u32 {
-        let info = &self.s.live.vregs[vreg as usize];
-        if info.live_until <= at {
-            return key;
-        }
-        let end = if info.hdr_end <= at {
-            info.live_until
-        } else if info.hdr_dist != NEVER {
-            info.hdr_end
-        } else {
-            // The header has it in memory: a register would not help the next iteration.
-            return key;
-        };
-        key.min(end.saturating_add(info.hdr_dist).min(NEVER - 1))
+        let live = &self.s.live;
+        let number = live.vregs[vreg as usize].listed;
+        if number == 0 { key } else { again(&live.listed[number as usize - 1], key, at) }
     }
 
     /// Makes `reg` the home of `vreg`.
@@ -216,7 +222,7 @@ impl Walk<'_> {
     #[inline]
     pub(super) fn edit(&self, at: u32, vreg: u32, from: Loc, to: Loc) -> Edit {
         let info = &self.s.live.vregs[vreg as usize];
-        Edit { at, from, to, bytes: info.bytes, class: info.class, swap: false }
+        Edit { at, from, to, bytes: info.bytes, class: info.class(), swap: false }
     }
 
     /// Ends the home of the value in `reg`, which lives on in its slot.
@@ -326,7 +332,7 @@ impl Walk<'_> {
     ///
     /// `taken` never covers the class: an instruction has fewer operands than registers.
     pub(super) fn take(&mut self, vreg: u32, taken: u32, at: u32) -> u8 {
-        let class = usize::from(self.s.live.vregs[vreg as usize].class);
+        let class = usize::from(self.s.live.vregs[vreg as usize].class());
         let all = self.env.class[class] & !taken;
         if let Some(reg) = self.pick(vreg, all & !self.st.occupied, at) {
             return reg;
