@@ -157,6 +157,48 @@ impl CallAbi {
     }
 }
 
+/// Where the arguments of a narrow call are among cells of 16 bytes in a row, for the stub at
+/// [`crate::vmctx::SPREAD_STUB`], which puts them where [`CallAbi::args`] says.
+///
+/// A call of two bytes may take eight values that lie in memory, and loading each of them by an
+/// instruction of its own would be much code. The stub takes the address of the first cell in `r11` and
+/// this number in `r10`. Four bits each, from the lowest on: the integer-class arguments in order, of
+/// which two may belong in cells of the transfer buffer, then from bit 32 on the float-class ones. The
+/// upper three bits are the number of the cell, the lowest says that the value has 32 bits. Fields that
+/// nobody needs are zero: the stub gives their registers the value of the first cell, and cells that are
+/// nobody's argument are written to. It changes `r10`, `r11`, the scratch vector register, the flags, and
+/// all argument registers, keeps the others, `rax` among them, and takes the 8 bytes of its return address
+/// on the stack.
+#[derive(Copy, Clone, PartialEq, Eq, Debug, Default)]
+pub struct SpreadCode {
+    /// The number.
+    pub bits: u64,
+    ints: u32,
+    floats: u32,
+}
+
+impl SpreadCode {
+    /// The code for arguments of these types, in the order of their cells.
+    ///
+    /// # Panics
+    /// When there are more than [`NARROW_PARAMS`].
+    pub fn new(types: &[Type]) -> SpreadCode {
+        assert!(types.len() <= NARROW_PARAMS, "only narrow arguments are spread");
+        let mut code = SpreadCode::default();
+        for (cell, &ty) in types.iter().enumerate() {
+            let field = (2 * cell as u64) | u64::from(ty == Type::I32);
+            let number = if ty.is_int_class() { &mut code.ints } else { &mut code.floats };
+            let at = *number + if ty.is_int_class() { 0 } else { 8 };
+            *number += 1;
+            code.bits |= field << (4 * at);
+        }
+        code
+    }
+}
+
+// A field for each argument of a class.
+const _: () = assert!(NARROW_PARAMS <= 8 && INT_ARGS.len() + 2 == 8 && FLOAT_ARGS == 8);
+
 /// The registers of a call as memory: what the entry stub loads before it calls guest code and
 /// what it stores afterwards, and the other way round for host functions.
 ///
@@ -177,3 +219,33 @@ pub const REGFILE_FLOAT: usize = core::mem::offset_of!(RegFile, float);
 pub const REGFILE_INT: usize = core::mem::offset_of!(RegFile, int);
 
 const _: () = assert!(REGFILE_FLOAT == 0 && REGFILE_INT == 128);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What the stub does, in words of the convention: each argument ends up where [`CallAbi`] puts it.
+    #[test]
+    fn fields_name_the_cells_of_their_registers() {
+        use Type::{F32, F64, FuncRef, I32, I64};
+        for seed in 0..5u32.pow(8) {
+            let len = 1 + seed as usize % NARROW_PARAMS;
+            let digit = |at: u32| [I32, I64, F32, F64, FuncRef][(seed / 5u32.pow(at) % 5) as usize];
+            let types: Vec<Type> = (0..len as u32).map(digit).collect();
+            let code = SpreadCode::new(&types).bits;
+            let mut abi = CallAbi::args(len);
+            let mut seen = 0;
+            for (cell, &ty) in types.iter().enumerate() {
+                let field = match abi.next(ty) {
+                    ArgLoc::Int(hw) => INT_ARGS.iter().position(|&reg| reg == hw).unwrap(),
+                    ArgLoc::Float(number) => 8 + usize::from(number),
+                    ArgLoc::Cell(number) => INT_ARGS.len() + usize::from(number),
+                };
+                let bits = 2 * cell as u64 + u64::from(ty == I32);
+                assert_eq!(code >> (4 * field) & 15, bits, "{types:?}");
+                seen |= 15 << (4 * field);
+            }
+            assert_eq!(code & !seen, 0, "{types:?}");
+        }
+    }
+}

@@ -24,8 +24,10 @@ pub const FUEL_STUB: u32 = 8;
 pub const LIBCALL_STUB: u32 = 16;
 /// Pointer that belongs to the runtime: the instance, opaque to generated code.
 pub const HOST_DATA: u32 = 24;
+/// Address of the stub that loads a call's arguments, see [`SpreadCode`](crate::call::SpreadCode).
+pub const SPREAD_STUB: u32 = 32;
 /// Size of the fixed head.
-pub const HEAD_BYTES: u32 = 32;
+pub const HEAD_BYTES: u32 = 48;
 
 /// Runtime record: guest stack pointer, saved while host code runs.
 pub const RT_GUEST_SP: u32 = 0;

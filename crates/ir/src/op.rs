@@ -304,12 +304,17 @@ ops! {
 
     /// Content of home `c`, the cell of the operand at that height of the stack.
     HomeLoad "home_load" Nullary Ty Read;
+    /// Content of home `c` if `a`, an `I32`, is non-zero, else of the home behind it.
+    HomeSelect "home_select" Unary Ty Read;
     /// Sets home `c` to `a`, a `ty`.
     HomeStore "home_store" Unary None Write;
     /// Copies `aux` homes from `c` on to those from `a` on, which is below.
     HomeMove "home_move" Nullary None Write;
-    /// Copies `aux` homes from `c` on to the transfer buffer; directly before the call or return that
-    /// takes them from there.
+    /// Copies the `aux` homes below the one whose number is `a`, an `I32`, to those from `c` on, which is
+    /// further down.
+    HomeShift "home_shift" Unary None Write;
+    /// Passes `aux` homes from `c` on to the call or return directly behind it: to the transfer buffer,
+    /// or, to a call of narrow arguments, to where these travel.
     HomePass "home_pass" Nullary None Write;
     /// Copies the transfer buffer to `aux` homes from `c` on; directly after the call that left its
     /// results there.

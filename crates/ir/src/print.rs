@@ -225,7 +225,8 @@ impl Display for InstText<'_> {
                 match inst.op {
                     Op::GlobalSet => write!(f, " g{},", inst.c)?,
                     Op::SlotStore => write!(f, " s{},", inst.c)?,
-                    Op::HomeStore => write!(f, " h{},", inst.c)?,
+                    Op::HomeStore | Op::HomeSelect => write!(f, " h{},", inst.c)?,
+                    Op::HomeShift => write!(f, " h{}, {},", inst.c, inst.aux)?,
                     Op::TableGet => write!(f, " t{},", inst.aux)?,
                     Op::TrapIf => write!(f, " {},", TrapText(inst.aux))?,
                     Op::FuelFor => write!(f, " {},", inst.c)?,

@@ -5,6 +5,7 @@ use crate::gvn::Gvn;
 use crate::memory::{Epochs, Region};
 use crate::passes::Passes;
 use crate::simplify::{self, RETRIES, Step};
+use runwell_abi::call::NARROW_PARAMS;
 use runwell_ir::function::{BlockData, CALL_HAS_RESULT};
 use runwell_ir::op::Effect;
 use runwell_ir::scratch;
@@ -409,6 +410,15 @@ impl Builder {
         self.push(Inst::new(Op::HomeLoad, ty, 0, 0, 0, home))
     }
 
+    /// The content of a home if `cond` is non-zero, else that of the one behind it.
+    pub fn home_select(&mut self, ty: Type, cond: Value, home: u32) -> Value {
+        let cond = self.resolve(cond);
+        match self.func.as_const(cond) {
+            Some(known) => self.home_load(ty, home + u32::from(known.bits == 0)),
+            None => self.push(Inst::new(Op::HomeSelect, ty, 0, cond.0, 0, home)),
+        }
+    }
+
     /// Sets a home.
     pub fn home_store(&mut self, home: u32, value: Value) {
         let value = self.resolve(value);
@@ -421,11 +431,19 @@ impl Builder {
         self.push(Inst::new(Op::HomeMove, Type::I32, count as u16, to, 0, from));
     }
 
-    /// Copies `count` homes to the transfer buffer, unless they have just come from there. The call or
-    /// return that takes them comes next.
+    /// Copies `count` homes, those below number `end`, an `I32`, down to those from `to` on.
+    pub fn home_shift(&mut self, to: u32, end: Value, count: usize) {
+        let end = self.resolve(end);
+        self.push(Inst::new(Op::HomeShift, Type::I32, count as u16, end.0, 0, to));
+    }
+
+    /// Passes `count` homes on to the call or return that comes next. Those that have just come from the
+    /// transfer buffer are there still, for whoever takes them from there.
     pub fn home_pass(&mut self, from: u32, count: usize) {
         let block = self.func.blocks.last().map_or(0, |block| block.first as usize);
-        if let Some(last) = self.func.insts[block..].last()
+        // Fewer may be arguments in registers.
+        if count > NARROW_PARAMS
+            && let Some(last) = self.func.insts[block..].last()
             && (last.op, last.c, usize::from(last.aux)) == (Op::HomeTake, from, count)
         {
             return;
@@ -466,7 +484,7 @@ impl Builder {
     }
 
     /// A call, whose results are appended to `results`, unless they are wide: then
-    /// [`Builder::home_take`] has to come next. `args` may leave out wide arguments, which
+    /// [`Builder::home_take`] has to come next. `args` may leave out the arguments, which
     /// [`Builder::home_pass`] has passed. `table` matters to `call_indirect` only.
     pub fn call(
         &mut self,
@@ -554,5 +572,6 @@ impl Builder {
         if self.aliases {
             alias::rewrite(&mut self.func, &mut self.work);
         }
+        self.func.trim();
     }
 }

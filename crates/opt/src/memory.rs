@@ -38,6 +38,9 @@ impl Region {
 pub struct Epochs([u32; REGIONS]);
 
 impl Epochs {
+    /// Those at the start of a function.
+    pub const START: Epochs = Epochs([0; REGIONS]);
+
     pub(crate) fn of(self, region: Region) -> u32 {
         self.0[region as usize]
     }

@@ -31,14 +31,7 @@ const SHARE: f64 = 0.5;
 
 /// Families that do not keep the bound, and why. This table only ever gets shorter: a family that
 /// keeps the bound must not be in it.
-const KNOWN: &[(&str, &str)] = &[
-    (
-        "wide_to_narrow",
-        "two bytes load the eight registers of a call from where a wide one put them",
-    ),
-    ("wide_selects", "one byte loads two of the values that a wide call gives, and selects"),
-    ("brtable_shifts", "a block and a copy of many values for a byte of a branch table"),
-];
+const KNOWN: &[(&str, &str)] = &[];
 
 /// What is wrong with how a family is compiled, at the first size where something is.
 fn fault(make: fn(usize) -> Vec<u8>) -> Option<String> {

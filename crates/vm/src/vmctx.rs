@@ -3,7 +3,7 @@
 use crate::{InstanceData, Memory, Runtime, Table, libcalls, sys};
 use runwell_abi::VmctxLayout;
 use runwell_abi::vmctx::{
-    FUEL_STUB, FuncRefDef, HOST_DATA, LIBCALL_STUB, MemoryEntry, RUNTIME, TableDef,
+    FUEL_STUB, FuncRefDef, HOST_DATA, LIBCALL_STUB, MemoryEntry, RUNTIME, SPREAD_STUB, TableDef,
 };
 use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
 use std::ptr::NonNull;
@@ -32,6 +32,7 @@ impl Vmctx {
         this.write(RUNTIME, std::ptr::from_ref(runtime));
         this.write(LIBCALL_STUB, libcalls::stub_address());
         this.write(FUEL_STUB, sys::fuel_stub_address());
+        this.write(SPREAD_STUB, sys::spread_stub_address());
         this
     }
 

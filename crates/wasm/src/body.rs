@@ -36,7 +36,7 @@ use runwell_abi::Type;
 use runwell_abi::fuel::Schedule;
 use runwell_abi::memory::frame_depth;
 use runwell_ir::work::{CancelToken, Fallback, Pass, Shares};
-use runwell_ir::{Function, LoopId, SigRef, Signature, Value, Work, scratch};
+use runwell_ir::{Function, LoopId, SigRef, Signature, Slot, Value, Work, scratch};
 use runwell_opt::{Builder, Passes};
 use wasmparser as wp;
 use wasmparser::BinaryReader;
@@ -115,6 +115,8 @@ pub(crate) struct Cx {
     pub(crate) merge: Vec<MergeLocal>,
     /// Scratch of merges: the number of the current one, for stamps.
     pub(crate) merge_stamp: u32,
+    /// The slot in which branches say at what height they have left their operands, once there is one.
+    pub(crate) aim: Slot,
     /// Scratch: arguments.
     pub(crate) args: Vec<Value>,
     /// Scratch: results.
@@ -436,6 +438,7 @@ impl Cx {
         self.loop_params.clear();
         self.saved.clear();
         self.merge_stamp = 0;
+        self.aim = Slot::NONE;
         self.table_stamp = 0;
         self.args.clear();
 

@@ -1,11 +1,15 @@
 //! Calls of all kinds.
 //!
 //! Indirect calls take the table index as their first argument. Tail calls end a block. Wide arguments
-//! are values, or all at home and copied from there, see [`crate::home`]; wide results are at home.
+//! are values, or all at home and copied from there, see [`crate::home`]; wide results are at home. Narrow
+//! arguments are values, unless most of them are at home only: then all are loaded from there at once.
 
 use crate::body::Cx;
 use crate::module::ModuleInfo;
 use runwell_ir::{Inst, Op, SigRef, Signature};
+
+/// The most narrow arguments that are loaded from their homes one by one: a call is two bytes.
+const LOADED_ARGS: usize = 3;
 
 impl Cx {
     /// `call`.
@@ -34,11 +38,12 @@ impl Cx {
         self.emit_return_call(module, Op::ReturnCallIndirect, ty, table, ty, passed);
     }
 
-    /// Takes arguments off the stack: values to `args`, or, where wide ones are at home, nothing but
-    /// the number of their first home.
+    /// Takes arguments off the stack: values to `args`, or, where wide ones or most of the narrow ones
+    /// are at home, nothing but the number of their first home.
     fn take_args(&mut self, sig: &Signature) -> Option<u32> {
         let start = self.stack.len() - sig.params.len();
-        if !(sig.wide_params() && self.at_home(start)) {
+        let spread = || Cx::only_home(&self.stack[start..]) > LOADED_ARGS;
+        if !(self.at_home(start) && (sig.wide_params() || spread())) {
             self.pop_args(sig.params.len());
             return None;
         }

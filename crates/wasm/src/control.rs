@@ -57,6 +57,20 @@ pub(crate) enum Else {
     Never,
 }
 
+/// Pending edges, as a list.
+#[derive(Copy, Clone, Debug)]
+struct Pending {
+    first: u32,
+    last: u32,
+    count: u32,
+    /// What memory looks like after these edges.
+    epochs: Epochs,
+}
+
+impl Pending {
+    const NONE: Pending = Pending { first: NONE, last: NONE, count: 0, epochs: Epochs::START };
+}
+
 /// An open construct.
 #[derive(Copy, Clone, Debug)]
 pub(crate) struct Frame {
@@ -79,11 +93,9 @@ pub(crate) struct Frame {
     /// `log_start` of the scope around it.
     outer_log_start: u32,
     /// Pending edges to its end.
-    first_edge: u32,
-    last_edge: u32,
-    edge_count: u32,
-    /// What memory looks like after these edges.
-    epochs: Epochs,
+    edges: Pending,
+    /// Those of them that come by way of [`Cx::land`].
+    shifted: Pending,
     /// What memory looks like at the start of the second arm.
     else_epochs: Epochs,
     /// Start of its parameters in `saved`.
@@ -126,10 +138,8 @@ impl Frame {
             ty,
             log_start: 0,
             outer_log_start: 0,
-            first_edge: NONE,
-            last_edge: NONE,
-            edge_count: 0,
-            epochs: Epochs::default(),
+            edges: Pending::NONE,
+            shifted: Pending::NONE,
             else_epochs: Epochs::default(),
             saved: 0,
             around: LoopId::NONE,
@@ -156,6 +166,11 @@ impl Frame {
     /// True for a loop that is branched to.
     pub(crate) fn is_loop(&self) -> bool {
         self.kind == Kind::Loop
+    }
+
+    /// True if edges wait for its end.
+    fn is_branched_to(&self) -> bool {
+        self.edges.count + self.shifted.count > 0
     }
 }
 
@@ -481,7 +496,7 @@ impl Cx {
     fn has_params_at_home(&self, at: usize) -> bool {
         let Frame { params, saved, .. } = self.frames[at];
         params <= NARROW_LABEL
-            && Cx::any_home(&self.saved[saved as usize..(saved + params) as usize])
+            && Cx::only_home(&self.saved[saved as usize..(saved + params) as usize]) > 0
     }
 
     /// `end`.
@@ -500,7 +515,7 @@ impl Cx {
             }
             Kind::Block | Kind::Else => self.end_frame(module, at),
             Kind::If(second) => {
-                let has_edges = self.frames[at].edge_count > 0;
+                let has_edges = self.frames[at].is_branched_to();
                 if self.reachable && (has_edges || matches!(second, Else::Edge(_))) {
                     self.jump_to_end(at);
                 }
@@ -519,7 +534,7 @@ impl Cx {
                     Else::Edge(branch) => {
                         self.undo_to(log_start);
                         self.restore_params(module, at);
-                        self.pend(at, Patch::C(branch), else_epochs);
+                        self.pend(at, Patch::C(branch), else_epochs, false);
                         self.reachable = false;
                     }
                     Else::Fall => {
@@ -540,10 +555,10 @@ impl Cx {
     /// Ends the construct at the top, if control falls through, or reaches its end by edges.
     fn end_frame(&mut self, module: &ModuleInfo, at: usize) {
         let frame = self.frames[at];
-        if self.reachable && frame.edge_count > 0 {
+        if self.reachable && frame.is_branched_to() {
             self.jump_to_end(at);
         }
-        if frame.edge_count > 0 {
+        if frame.is_branched_to() {
             self.merge(module, at);
         } else if frame.scoped {
             self.b.pop_scope();
@@ -561,7 +576,7 @@ impl Cx {
                 }
             }
         }
-        if frame.edge_count == 0 {
+        if !frame.is_branched_to() {
             self.settle_home(&frame);
         }
         self.frames.pop();
@@ -626,9 +641,10 @@ impl Cx {
     }
 
     /// Keeps an edge to the end of frame `at`: with the values on top of the stack and the current
-    /// locals. `epochs` is what memory looks like.
-    fn pend(&mut self, at: usize, patch: Patch, epochs: Epochs) {
-        let Frame { results, log_start, edge_count, last_edge, .. } = self.frames[at];
+    /// locals. `epochs` is what memory looks like, `shifted` says that the operands are at another height
+    /// than the label wants them at.
+    fn pend(&mut self, at: usize, patch: Patch, epochs: Epochs, shifted: bool) {
+        let Frame { results, log_start, .. } = self.frames[at];
         debug_assert!(self.frames[at].scoped);
         let vals = self.vals.len() as u32;
         if !self.frames[at].wide {
@@ -638,18 +654,26 @@ impl Cx {
         let pairs = self.pairs.len() as u32;
         self.collect_set(log_start);
         let pairs_end = self.pairs.len() as u32;
-        let edge = self.edges.len() as u32;
-        self.edges.push(Edge { next: NONE, patch, vals, pairs, pairs_end });
+        let edge = Edge { next: NONE, patch, vals, pairs, pairs_end };
+        let frame = &self.frames[at];
+        let mut list = if shifted { frame.shifted } else { frame.edges };
+        self.enter(&mut list, edge, epochs);
         let frame = &mut self.frames[at];
-        if edge_count == 0 {
-            frame.first_edge = edge;
-            frame.epochs = epochs;
+        *(if shifted { &mut frame.shifted } else { &mut frame.edges }) = list;
+    }
+
+    /// Adds an edge to a list.
+    fn enter(&mut self, list: &mut Pending, edge: Edge, epochs: Epochs) {
+        let number = self.edges.len() as u32;
+        self.edges.push(edge);
+        if list.count == 0 {
+            (list.first, list.epochs) = (number, epochs);
         } else {
-            self.edges[last_edge as usize].next = edge;
-            self.b.join_epochs(&mut frame.epochs, epochs);
+            self.edges[list.last as usize].next = number;
+            self.b.join_epochs(&mut list.epochs, epochs);
         }
-        frame.last_edge = edge;
-        frame.edge_count += 1;
+        list.last = number;
+        list.count += 1;
     }
 
     /// Makes ready what a branch to frame `at` carries, before the block ends: values, or homes that
@@ -660,6 +684,11 @@ impl Cx {
         } else {
             self.fetch(self.stack.len() - self.frames[at].carries as usize);
         }
+    }
+
+    /// True if a branch to frame `at` is given way by [`Cx::land`].
+    fn lands(&self, at: usize) -> bool {
+        !self.frames[at].is_loop() && self.shifts(at)
     }
 
     /// True if what a branch to frame `at` carries has to be copied to the height where the label wants
@@ -680,12 +709,21 @@ impl Cx {
         }
     }
 
+    /// Leaves word of the height below which the operands are that the branch to come carries.
+    fn aim(&mut self) {
+        if self.aim.is_none() {
+            self.aim = self.b.func.add_slot(Type::I32);
+        }
+        let height = self.b.iconst(Type::I32, self.stack.len() as u64);
+        self.b.slot_store(Type::I32, self.aim, height);
+    }
+
     /// Leaves to the end of frame `at`.
     fn jump_to_end(&mut self, at: usize) {
         self.carry(at);
         let epochs = self.b.epochs();
         let jump = self.terminate(Op::Jump, NONE, 0, 0);
-        self.pend(at, Patch::A(jump), epochs);
+        self.pend(at, Patch::A(jump), epochs, false);
         self.reachable = false;
     }
 
@@ -720,12 +758,16 @@ impl Cx {
         self.stack.truncate(frame.height as usize);
         self.home = frame.home.min(frame.height);
         self.b.pop_scope();
+        let mut edges = frame.edges;
+        if frame.shifted.count > 0 {
+            self.land(&frame, &mut edges);
+        }
         let target = self.next_block();
         self.b.start_block(self.loop_id);
-        self.b.set_epochs(frame.epochs);
-        self.merge_results(module, &frame);
-        let locals = self.merge_locals(&frame);
-        self.fill_edges(&frame, target, locals);
+        self.b.set_epochs(edges.epochs);
+        self.merge_results(module, &frame, &edges);
+        let locals = self.merge_locals(&edges);
+        self.fill_edges(&edges, target, locals);
         for at in 0..self.merge.len() {
             let MergeLocal { local, value, .. } = self.merge[at];
             self.set_local(local, value);
@@ -733,15 +775,44 @@ impl Cx {
         self.reachable = true;
     }
 
+    /// The block in which edges from other heights meet on their way to the end of a frame: one copy brings
+    /// the operands down from where the branch that was taken has left word they are ([`Cx::aim`]). From
+    /// there one edge more goes to the frame's end, `edges`.
+    fn land(&mut self, frame: &Frame, edges: &mut Pending) {
+        let target = self.next_block();
+        self.b.push_scope();
+        self.b.start_block(self.loop_id);
+        self.b.set_epochs(frame.shifted.epochs);
+        self.targets.clear();
+        let locals = self.merge_locals(&frame.shifted);
+        self.fill_edges(&frame.shifted, target, locals);
+        let height = self.b.slot_load(Type::I32, self.aim);
+        self.b.home_shift(frame.height, height, frame.carries as usize);
+        let jump = self.terminate(Op::Jump, NONE, 0, 0);
+        let pairs = self.pairs.len() as u32;
+        self.pairs.extend(self.merge.iter().map(|seen| (seen.local, seen.value)));
+        let edge = Edge {
+            next: NONE,
+            patch: Patch::A(jump),
+            vals: self.vals.len() as u32,
+            pairs,
+            pairs_end: self.pairs.len() as u32,
+        };
+        self.extra += self.merge.len();
+        let epochs = self.b.epochs();
+        self.enter(edges, edge, epochs);
+        self.b.pop_scope();
+    }
+
     /// Pushes the results of a merge, parameters where the edges differ; the positions of those
     /// go to `targets`.
-    fn merge_results(&mut self, module: &ModuleInfo, frame: &Frame) {
+    fn merge_results(&mut self, module: &ModuleInfo, frame: &Frame, edges: &Pending) {
         self.targets.clear();
         if frame.wide {
             return self.push_home(&func_type(module, frame.ty).results);
         }
         for position in 0..frame.results {
-            let Edge { next, vals, .. } = self.edges[frame.first_edge as usize];
+            let Edge { next, vals, .. } = self.edges[edges.first as usize];
             let value = self.b.resolve(self.vals[(vals + position) as usize]);
             let mut at = next;
             while at != NONE {
@@ -765,15 +836,15 @@ impl Cx {
             };
             self.stack.push(merged);
         }
-        self.extra += (frame.results * frame.edge_count) as usize;
+        self.extra += (frame.results * edges.count) as usize;
     }
 
     /// Finds the locals that come into a merge, makes parameters for those that differ, and returns
     /// the number of these.
-    fn merge_locals(&mut self, frame: &Frame) -> u32 {
+    fn merge_locals(&mut self, edges: &Pending) -> u32 {
         self.merge_stamp += 1;
         self.merge.clear();
-        let mut at = frame.first_edge;
+        let mut at = edges.first;
         while at != NONE {
             let Edge { next, pairs, pairs_end, .. } = self.edges[at as usize];
             for pair in pairs..pairs_end {
@@ -796,7 +867,7 @@ impl Cx {
         let mut args = 0;
         for seen in &mut self.merge {
             let state = &self.locals[seen.local as usize];
-            if seen.count < frame.edge_count && self.b.resolve(state.cur) != seen.value {
+            if seen.count < edges.count && self.b.resolve(state.cur) != seen.value {
                 seen.differs = true;
             }
             if seen.differs {
@@ -809,8 +880,8 @@ impl Cx {
     }
 
     /// Makes the edges into a merge block.
-    fn fill_edges(&mut self, frame: &Frame, target: Block, locals: u32) {
-        let mut at = frame.first_edge;
+    fn fill_edges(&mut self, edges: &Pending, target: Block, locals: u32) {
+        let mut at = edges.first;
         let results = self.targets.len();
         while at != NONE {
             let Edge { next, patch, vals, pairs, pairs_end } = self.edges[at as usize];

@@ -83,6 +83,17 @@ impl Cx {
         if value == HOME { self.b.home_load(self.home_types[at], at as u32) } else { value }
     }
 
+    /// Takes the topmost two operands, if they are at home only: the lower one if `cond` is non-zero,
+    /// else the upper one. One byte asks for it, so that it is one instruction.
+    pub(crate) fn select_at_home(&mut self, cond: Value) -> Option<Value> {
+        let at = self.stack.len() - 2;
+        if !self.at_home(at + 1) || Cx::only_home(&self.stack[at..]) < 2 {
+            return None;
+        }
+        self.cut(at as u32);
+        Some(self.b.home_select(self.home_types[at], cond, at as u32))
+    }
+
     /// Drops all operands from height `height` on.
     pub(crate) fn cut(&mut self, height: u32) {
         self.stack.truncate(height as usize);
@@ -109,8 +120,8 @@ impl Cx {
         self.home_types[start..end].copy_from_slice(types);
     }
 
-    /// True if one of these operands is no value.
-    pub(crate) fn any_home(operands: &[Value]) -> bool {
-        operands.contains(&HOME)
+    /// How many of these operands are no values.
+    pub(crate) fn only_home(operands: &[Value]) -> usize {
+        operands.iter().filter(|&&operand| operand == HOME).count()
     }
 }

@@ -44,6 +44,9 @@ impl Cx {
     /// `select`, typed or not.
     pub(crate) fn select(&mut self) {
         let cond = self.pop();
+        if let Some(value) = self.select_at_home(cond) {
+            return self.push(value);
+        }
         let (a, b) = self.pop2();
         let ty = self.b.func.value_type(a);
         let value = self.b.select(ty, cond, a, b);

@@ -53,6 +53,10 @@ pub(super) fn describe(inst: &VInst) -> String {
             let _ = write!(text, " + {}]", inst.disp);
         }
     }
+    let spread = Aux(inst.aux).spread();
+    if spread != 0 && is_call(op) {
+        let _ = write!(text, " with homes from {}", inst.disp);
+    }
     match op {
         MOp::MovImm => {
             let bits = u64::from(inst.imm as u32) | u64::from(inst.disp as u32) << 32;
@@ -61,6 +65,8 @@ pub(super) fn describe(inst: &VInst) -> String {
         MOp::HomeMove => {
             let _ = write!(text, " {} from {} to {}", aux.count(), inst.disp, inst.imm);
         }
+        MOp::HomeShift => drop(write!(text, " {} to {}", aux.count(), inst.imm)),
+        MOp::HomeSelect => drop(write!(text, " {} or {}", inst.disp, inst.disp + 1)),
         MOp::HomePass => drop(write!(text, " {} from {}", aux.count(), inst.disp)),
         MOp::HomeTake => drop(write!(text, " {} to {}", aux.count(), inst.disp)),
         MOp::Call | MOp::TailCall => drop(write!(text, " function {}", inst.imm as u32)),
@@ -77,6 +83,12 @@ pub(super) fn describe(inst: &VInst) -> String {
         _ => {}
     }
     text
+}
+
+/// True for calls of functions.
+fn is_call(op: MOp) -> bool {
+    use MOp::{Call, CallImport, CallRef, TailCall, TailRef};
+    matches!(op, Call | CallImport | CallRef | TailCall | TailRef)
 }
 
 /// True if the size field means something.
@@ -130,7 +142,9 @@ fn has_size(op: MOp) -> bool {
         | MOp::Fuel
         | MOp::FuelBack
         | MOp::FuelFor
+        | MOp::HomeSelect
         | MOp::HomeMove
+        | MOp::HomeShift
         | MOp::HomePass
         | MOp::HomeTake
         | MOp::Jmp
@@ -152,7 +166,9 @@ fn has_size(op: MOp) -> bool {
 /// The kind in words, of operations that have one.
 fn kind(op: MOp, kind: u32) -> Option<String> {
     Some(match op {
-        MOp::MovX | MOp::Store | MOp::StoreCanon => format!("{:?}", MovKind::from_u32(kind)),
+        MOp::MovX | MOp::Store | MOp::StoreCanon | MOp::HomeSelect => {
+            format!("{:?}", MovKind::from_u32(kind))
+        }
         MOp::Alu | MOp::AluMem => {
             use AluKind::{Add, And, Or, Sub, Xor};
             of([Add, Or, And, Sub, Xor], kind, |k| k as u32)

@@ -9,6 +9,8 @@
 //! a 64-bit constant.
 
 use crate::vcode::VReg;
+use runwell_abi::Type;
+use runwell_abi::call::{NARROW_PARAMS, SpreadCode};
 
 macro_rules! mops {
     ($($(#[$doc:meta])* $name:ident),* $(,)?) => {
@@ -127,8 +129,12 @@ mops! {
     FuelBack,
     /// Charges `a` shifted right by `imm` units of fuel.
     FuelFor,
+    /// `def = a != 0 ? home disp : the home behind it`. Kind: [`MovKind`].
+    HomeSelect,
     /// Copies `count` homes from home `disp` on down to those from `imm` on.
     HomeMove,
+    /// Copies the `count` homes below the one whose number is in rsi down to those from `imm` on.
+    HomeShift,
     /// Copies `count` homes from `disp` on to the transfer buffer.
     HomePass,
     /// Copies the transfer buffer to `count` homes from `disp` on.
@@ -471,10 +477,35 @@ fields! {
     kind with_kind 15 8;
     /// How many homes are copied.
     count with_count 15 10;
+    /// Calls that load their arguments from homes, number `disp` on: [`spread_types`], else 0.
+    spread with_spread 15 17;
     /// 1 if the memory access may trap.
     traps with_traps 23 1;
     /// 1 if only the zero flag of the result is looked at.
     zero_only with_zero_only 24 1;
+}
+
+/// Types of arguments as a number that is not zero.
+pub fn spread_types(types: &[Type]) -> u32 {
+    let number = |ty: Type| match ty {
+        Type::I32 => 0,
+        _ if ty.is_int_class() => 1,
+        _ => 2,
+    };
+    types.iter().rev().fold(1, |code, &ty| code << 2 | number(ty))
+}
+
+/// What the runtime's stub has to know to load arguments of these types, see [`spread_types`].
+pub fn spread_code(mut types: u32) -> SpreadCode {
+    const TYPES: [Type; 3] = [Type::I32, Type::I64, Type::F64];
+    let mut list = [Type::I32; NARROW_PARAMS];
+    let mut len = 0;
+    while types > 1 && len < NARROW_PARAMS {
+        list[len] = TYPES[(types & 3) as usize % TYPES.len()];
+        types >>= 2;
+        len += 1;
+    }
+    SpreadCode::new(&list[..len])
 }
 
 impl Aux {

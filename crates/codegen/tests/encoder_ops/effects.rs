@@ -229,6 +229,10 @@ fn homes(cases: &mut Vec<String>) {
             cases.push(with(&["i64"; 8], &["i64"; 4], &head, &lines));
         }
     }
+    for (number, load) in [("v0", ""), ("7:i32", ""), ("v9", "v9: i32 = load.i32 m0[v0 + 8]\n")] {
+        let lines = format!("{load}home_shift.i32 h5, 20, {number}\nreturn v0, v1, v2");
+        cases.push(with(&["i32", "i64", "i64"], &["i32", "i64", "i64"], &head, &lines));
+    }
     for (at, ty) in SCALARS.iter().enumerate() {
         let lines = format!(
             "home_store.{ty} h{at}, v0\nv1: {ty} = home_load h{at}\nhome_store.{ty} h2000, v1\n\
@@ -243,6 +247,29 @@ fn homes(cases: &mut Vec<String>) {
              home_store.{ty} h10, 7:{ty}\nreturn v2"
         );
         cases.push(with(&[ty], &[ty], &head, &lines));
+    }
+    for ty in SCALARS {
+        for cond in ["v1", "v9"] {
+            let lines = format!(
+                "v9: i32 = lt_s.i64 v2, v2\nv10: {ty} = home_select.{ty} h9, {cond}\n\
+                 v11: {ty} = home_select.{ty} h2000, v1\nreturn v10, v11, v0"
+            );
+            cases.push(with(&[ty, "i32", "i64"], &[ty, ty, ty], &head, &lines));
+        }
+    }
+    // Narrow arguments that come from homes, with values that live through the call or wait for it.
+    for types in [&["i64"; 8][..], &NUMBERS, &["f64"; 8], &["i32", "f32", "funcref"], &["f32"]] {
+        let (count, list) = (types.len(), types.join(", "));
+        let head = format!("  sig1: ({list}) -> (i64)\n  sig2: ({list}) -> ()\n  homes 4000\n");
+        for (call, list) in [("call f3", ""), ("call f0", ""), ("call_indirect t0 type N", "v1")] {
+            let call = |sig: &str| format!("{} sig{sig}({list})", call.replace('N', sig));
+            let (makes, ends) = (call("1"), call("2"));
+            let lines = format!(
+                "home_pass h3000, {count}\nv9: i64 = {makes}\nv10: i64 = add.i64 v9, v0\n\
+                 home_store.i64 h5, v10\nhome_pass h4, {count}\nreturn_{ends}"
+            );
+            cases.push(with(&["i64", "i32"], &[], &head, &lines));
+        }
     }
     // Parameters of a wide function, those in use alone.
     let text = format!(

@@ -253,6 +253,14 @@ fn step(env: &mut dyn Env, frame: &mut Frame, transfer: &mut Transfer) -> Result
                 Op::GlobalSet => env.global_set(inst.c, value),
                 Op::SlotStore => frame.slots[inst.c as usize] = value,
                 Op::HomeStore => frame.homes[inst.c as usize] = value,
+                Op::HomeSelect => {
+                    let chosen = frame.homes[inst.c as usize + usize::from(value as u32 == 0)];
+                    set(frame, chosen);
+                }
+                Op::HomeShift => {
+                    let end = value as u32 as usize;
+                    frame.homes.copy_within(end - usize::from(inst.aux)..end, inst.c as usize);
+                }
                 Op::TableGet => {
                     let element = env.table_get(inst.aux, value)?;
                     set(frame, element);
@@ -325,7 +333,8 @@ fn step(env: &mut dyn Env, frame: &mut Frame, transfer: &mut Transfer) -> Result
 fn call(env: &mut dyn Env, frame: &Frame, inst: &Inst, transfer: &Transfer) -> Result<Next, Stop> {
     let mut args = frame.list(inst);
     let params = frame.func.sigs[frame.func.call_sig(inst).index()].params.len();
-    if args.len() < params {
+    let direct = matches!(inst.op, Op::Call | Op::ReturnCall);
+    if args.len() < params + usize::from(!direct) {
         args.extend(&transfer[..params]);
     }
     let callee = match inst.op {

@@ -87,7 +87,8 @@ impl Parser<'_> {
                 match inst.op {
                     Op::GlobalSet => inst.c = self.entity("g", "a global", u32::MAX)?,
                     Op::SlotStore => inst.c = self.entity("s", "a slot", u32::MAX)?,
-                    Op::HomeStore => inst.c = self.home()?,
+                    Op::HomeStore | Op::HomeSelect => inst.c = self.home()?,
+                    Op::HomeShift => self.homes(inst)?,
                     Op::TableGet => inst.aux = self.table(u16::MAX.into())?,
                     Op::TrapIf => inst.aux = self.trap()?,
                     Op::FuelFor => inst.c = self.number("a number of bits", 63)?,
@@ -98,6 +99,8 @@ impl Parser<'_> {
                     Op::GlobalSet
                         | Op::SlotStore
                         | Op::HomeStore
+                        | Op::HomeSelect
+                        | Op::HomeShift
                         | Op::TableGet
                         | Op::TrapIf
                         | Op::FuelFor

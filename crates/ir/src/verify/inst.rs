@@ -126,7 +126,7 @@ impl Check<'_> {
             Shape::Return => {
                 let (values, types) = (func.list(inst), &func.signature().results);
                 if values.is_empty() && func.signature().wide_results() {
-                    return self.passed(types.len());
+                    return self.passed(types.len(), true);
                 }
                 ensure(values.len() == types.len(), || {
                     format!("{} values, expected {}", values.len(), types.len())
@@ -165,13 +165,15 @@ impl Check<'_> {
         })
     }
 
-    /// Checks that behind the instruction before there are `count` values in the transfer buffer.
-    fn passed(&self, count: usize) -> Result<(), String> {
+    /// Checks that the instruction before passes `count` values. Those that are in the transfer buffer
+    /// anyway (`taken`) need nobody to put them there.
+    fn passed(&self, count: usize, taken: bool) -> Result<(), String> {
         let first = self.func.blocks[self.block as usize].first;
         let before = self.at.checked_sub(1).filter(|&at| at >= first);
         let before = before.map(|at| &self.func.insts[at as usize]);
-        let passes =
-            |b: &Inst| matches!(b.op, Op::HomePass | Op::HomeTake) && usize::from(b.aux) == count;
+        let passes = |b: &Inst| {
+            (b.op == Op::HomePass || taken && b.op == Op::HomeTake) && usize::from(b.aux) == count
+        };
         ensure(before.is_some_and(passes), || format!("nothing passes {count} values"))
     }
 
@@ -233,6 +235,14 @@ impl Check<'_> {
                 self.homes(inst.c, 1)?;
                 (true, found == ty)
             }
+            Op::HomeSelect => {
+                self.homes(inst.c, 2)?;
+                (true, found == Type::I32)
+            }
+            Op::HomeShift => {
+                self.homes(inst.c, inst.aux)?;
+                (ty == Type::I32, found == ty)
+            }
             Op::GlobalSet => (true, found == ty),
             _ => (ty.is_float(), found == ty),
         };
@@ -274,8 +284,8 @@ impl Check<'_> {
         let values = func.list(inst);
         let direct = matches!(inst.op, Op::Call | Op::ReturnCall);
         let extra = usize::from(!direct);
-        if values.len() == extra && sig.wide_params() {
-            self.passed(sig.params.len())?;
+        if values.len() == extra && !sig.params.is_empty() {
+            self.passed(sig.params.len(), sig.wide_params())?;
         } else {
             ensure(values.len() == sig.params.len() + extra, || {
                 format!("{} arguments, expected {}", values.len(), sig.params.len() + extra)

@@ -84,6 +84,8 @@ impl Again<'_> {
                     Op::GlobalSet => return self.new.global_set(ty, inst.c, a),
                     Op::SlotStore => return self.new.slot_store(ty, Slot(inst.c), a),
                     Op::HomeStore => return self.new.home_store(inst.c, a),
+                    Op::HomeSelect => self.new.home_select(ty, a, inst.c),
+                    Op::HomeShift => return self.new.home_shift(inst.c, a, inst.aux.into()),
                     Op::TrapIf => {
                         let code = TrapCode::from_u8(inst.aux as u8).expect("a verified function");
                         return self.new.trap_if(code, a);

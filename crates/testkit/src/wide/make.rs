@@ -218,10 +218,14 @@ impl Make<'_> {
             5 => {
                 if let [.., a, b] = *self.own()
                     && a == b
-                    && a.is_int()
                 {
                     self.stack.pop();
-                    ops.push(Op::Add(a));
+                    if a.is_int() && self.rng.one_in(2) {
+                        ops.push(Op::Add(a));
+                    } else {
+                        ops.push(self.condition());
+                        ops.push(Op::Select);
+                    }
                 }
             }
             6..8 => self.set_local(ops),

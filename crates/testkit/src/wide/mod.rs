@@ -38,6 +38,8 @@ enum Op {
     Drop,
     /// Adds two integers.
     Add(Type),
+    /// One of two values, by the condition above them.
+    Select,
     /// Mixes a value into the accumulator.
     Mix(Type),
     /// Some bits of the accumulator, from this one on: an `i32` that the mask bounds.
@@ -137,6 +139,7 @@ impl Program {
                 Op::Set(local) => _ = f.local_set(local),
                 Op::Tee(local) => _ = f.local_tee(local),
                 Op::Drop => _ = f.drop(),
+                Op::Select => _ = f.select(),
                 Op::Add(Type::I32) => _ = f.i32_add(),
                 Op::Add(_) => _ = f.i64_add(),
                 Op::Mix(ty) => {

@@ -95,6 +95,13 @@ impl Reference<'_> {
             Op::Set(local) => locals[local as usize] = pop(stack),
             Op::Tee(local) => locals[local as usize] = stack[stack.len() - 1],
             Op::Drop => _ = pop(stack),
+            Op::Select => {
+                let (cond, other) = (pop(stack), pop(stack));
+                if cond == 0 {
+                    pop(stack);
+                    stack.push(other);
+                }
+            }
             Op::Add(ty) => {
                 let sum = pop(stack).wrapping_add(pop(stack));
                 stack.push(if ty == Type::I32 { sum & 0xffff_ffff } else { sum });

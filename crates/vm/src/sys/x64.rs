@@ -27,7 +27,7 @@ use runwell_abi::RegFile;
 use runwell_abi::call::{REGFILE_FLOAT, REGFILE_INT};
 use runwell_abi::vmctx::{
     HOST_FUNC_DISPATCH, HOST_FUNC_RUNTIME, RT_EXIT_SP, RT_FUEL, RT_GUEST_SP, RT_HOST_MXCSR,
-    RT_HOST_SP, RT_LIBCALLS, RT_VMCTX, RUNTIME,
+    RT_HOST_SP, RT_LIBCALLS, RT_TRANSFER, RT_VMCTX, RUNTIME,
 };
 use std::arch::global_asm;
 
@@ -67,6 +67,7 @@ unsafe extern "C" {
     static runwell_vm_host_thunk_ints: u8;
     static runwell_vm_host_thunk_few: u8;
     static runwell_vm_libcall_stub: u8;
+    static runwell_vm_spread_stub: u8;
     static runwell_vm_stubs: u8;
     static runwell_vm_stubs_end: u8;
 }
@@ -484,6 +485,53 @@ global_asm!(
     "jmp runwell_vm_trap_exit",
     ".cfi_endproc",
     ".size runwell_vm_libcall_stub, . - runwell_vm_libcall_stub",
+
+    // Loads arguments from cells at r11 as r10 says, see `SpreadCode`. \\at is the register of the field
+    // that is next, \\to of what is loaded, in 32 and 64 bits.
+    ".macro runwell_vm_spread_int at at8 to to64",
+    "mov \\to, \\at",
+    "and \\to, 14",
+    "mov \\to64, qword ptr [r11 + \\to64 * 8]",
+    "test \\at8, 1",
+    "je 2f",
+    "mov \\to, \\to",
+    "2:",
+    "shr \\at, 4",
+    ".endm",
+    ".macro runwell_vm_spread_float to",
+    "mov esi, edi",
+    "and esi, 14",
+    "movsd \\to, qword ptr [r11 + rsi * 8]",
+    "shr edi, 4",
+    ".endm",
+    ".balign 16",
+    ".hidden runwell_vm_spread_stub",
+    ".globl runwell_vm_spread_stub",
+    "runwell_vm_spread_stub:",
+    "mov rdi, r10",
+    "shr rdi, 32",
+    "runwell_vm_spread_float xmm0",
+    "runwell_vm_spread_float xmm1",
+    "runwell_vm_spread_float xmm2",
+    "runwell_vm_spread_float xmm3",
+    "runwell_vm_spread_float xmm4",
+    "runwell_vm_spread_float xmm5",
+    "runwell_vm_spread_float xmm6",
+    "runwell_vm_spread_float xmm7",
+    "mov edi, r10d",
+    "shr edi, 24",
+    "mov rdx, qword ptr [r14 + {RUNTIME}]",
+    "runwell_vm_spread_int edi dil esi rsi",
+    "mov qword ptr [rdx + {RT_TRANSFER}], rsi",
+    "runwell_vm_spread_int edi dil esi rsi",
+    "mov qword ptr [rdx + {RT_TRANSFER} + 16], rsi",
+    "runwell_vm_spread_int r10d r10b edi rdi",
+    "runwell_vm_spread_int r10d r10b esi rsi",
+    "runwell_vm_spread_int r10d r10b edx rdx",
+    "runwell_vm_spread_int r10d r10b ecx rcx",
+    "runwell_vm_spread_int r10d r10b r8d r8",
+    "runwell_vm_spread_int r10d r10b r9d r9",
+    "ret",
     ".hidden runwell_vm_stubs_end",
     ".globl runwell_vm_stubs_end",
     "runwell_vm_stubs_end:",
@@ -512,6 +560,7 @@ global_asm!(
     THUNK_FRAME = const THUNK_FRAME,
     THUNK_SAVED = const THUNK_SAVED,
     RT_FUEL = const RT_FUEL,
+    RT_TRANSFER = const RT_TRANSFER,
     STATUS_FUEL = const STATUS_FUEL,
 );
 
@@ -601,6 +650,11 @@ pub(crate) fn host_thunk_address(args: [usize; 2], results: [usize; 2]) -> u64 {
 /// The stub by which guests call helpers.
 pub(crate) fn libcall_stub_address() -> u64 {
     &raw const runwell_vm_libcall_stub as u64
+}
+
+/// The stub that loads arguments from homes.
+pub(crate) fn spread_stub_address() -> u64 {
+    &raw const runwell_vm_spread_stub as u64
 }
 
 /// Program counter and stack pointer of an interrupted context.

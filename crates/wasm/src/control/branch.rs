@@ -59,7 +59,8 @@ impl Cx {
     fn branch(&mut self, cond: Value, depth: u32) {
         let at = self.frame_of(depth);
         self.ready(at);
-        if self.frames[at].label != self.balance() || self.shifts(at) {
+        let lands = self.lands(at);
+        if self.frames[at].label != self.balance() || self.shifts(at) && !lands {
             // The way to the label has something to do of its own: it gets a block.
             let (taken, other) = (self.plain_edge(0), self.plain_edge(1));
             self.terminate(Op::BrIf, cond.0, taken, other);
@@ -94,10 +95,13 @@ impl Cx {
                 self.b.start_block(self.loop_id);
             }
             _ => {
+                if lands {
+                    self.aim();
+                }
                 let epochs = self.b.epochs();
                 let other = self.plain_edge(0);
                 let branch = self.terminate(Op::BrIf, cond.0, NONE, other);
-                self.pend(at, Patch::B(branch), epochs);
+                self.pend(at, Patch::B(branch), epochs, lands);
                 self.b.start_block(self.loop_id);
             }
         }
@@ -158,7 +162,8 @@ impl Cx {
         // Ways that return or have something to do of their own get blocks, in order.
         let own_block = |cx: &Cx, at: u32| {
             let frame = &cx.frames[at as usize];
-            frame.kind == Kind::Function || frame.label != cx.balance() || cx.shifts(at as usize)
+            let shifts = frame.is_loop() && cx.shifts(at as usize);
+            frame.kind == Kind::Function || frame.label != cx.balance() || shifts
         };
         let mut blocks = 0;
         for &at in &targets {
@@ -177,11 +182,15 @@ impl Cx {
         pool.extend_from_slice(&edges);
         pool.extend_from_slice(entries);
         let len = pool.len() as u32 - start;
+        if (0..targets.len()).any(|n| edges[n] == NONE && self.lands(targets[n] as usize)) {
+            self.aim();
+        }
         let epochs = self.b.epochs();
         self.terminate(Op::BrTable, index.0, start, len);
         for (number, &at) in targets.iter().enumerate() {
             if edges[number] == NONE {
-                self.pend(at as usize, Patch::Pool(start + 1 + number as u32), epochs);
+                let lands = self.lands(at as usize);
+                self.pend(at as usize, Patch::Pool(start + 1 + number as u32), epochs, lands);
             }
         }
         for &at in &targets {

@@ -1,9 +1,9 @@
 //! Jumps, calls and the moves on edges.
 
 use super::asm::{Label, Mem, Rm};
-use super::{Cold, Emit, R11, R14, R15, RAX, RCX, RDI, RSI, RSP, seq};
+use super::{Cold, Emit, R10, R11, R14, R15, RAX, RCX, RDI, RSI, RSP, seq};
 use crate::vcode::VInst;
-use crate::x64::inst::{AluKind, Aux, MOp, MovKind, cc};
+use crate::x64::inst::{AluKind, Aux, MOp, MovKind, ShiftKind, cc, spread_code};
 use runwell_abi::{call, vmctx};
 use runwell_ir::Block;
 
@@ -137,9 +137,15 @@ impl Emit<'_> {
         let home =
             |emit: &Self, number: i32| Mem::base(RSP, emit.mem.frame.home(number as u32) as i32);
         let (listed, other) = if op == MOp::HomeTake { (RDI, RSI) } else { (RSI, RDI) };
-        let first = home(self, inst.disp);
+        let mut first = home(self, inst.disp);
+        if op == MOp::HomeShift {
+            // 16 bytes each.
+            self.asm().shift_i(ShiftKind::Shl as u32, 3, RSI, 4);
+            first.index = Some((RSI, 0));
+            first.disp -= 16 * Aux(inst.aux).count() as i32;
+        }
         self.asm().lea(3, listed, first);
-        if op == MOp::HomeMove {
+        if matches!(op, MOp::HomeMove | MOp::HomeShift) {
             let to = home(self, inst.imm);
             self.asm().lea(3, other, to);
         } else {
@@ -150,6 +156,40 @@ impl Emit<'_> {
         // Two quadwords each.
         self.asm().mov_ri_flags(RCX, u64::from(2 * Aux(inst.aux).count()));
         self.asm().rep_movsq();
+    }
+
+    /// Loads one of two homes.
+    pub(super) fn select_home(&mut self, inst: &VInst) {
+        let kind = MovKind::from_u32(Aux(inst.aux).kind());
+        let (def, cond) = (self.reg(inst, 0), self.reg(inst, 1));
+        let home = |emit: &Self, at: i32| {
+            Rm::Mem(Mem::base(RSP, emit.mem.frame.home((inst.disp + at) as u32) as i32))
+        };
+        let (yes, no) = (home(self, 0), home(self, 1));
+        self.asm().test_rr(2, cond, cond);
+        self.asm().movx(kind, def, no);
+        match kind {
+            MovKind::L => self.asm().cmov(cc::NE, 2, def, yes),
+            MovKind::Q => self.asm().cmov(cc::NE, 3, def, yes),
+            _ => {
+                let skip = self.asm().label();
+                self.asm().jcc(cc::E, skip);
+                self.asm().movx(kind, def, yes);
+                self.asm().bind(skip);
+            }
+        }
+    }
+
+    /// Loads the arguments of a call that takes them from homes.
+    pub(super) fn spread(&mut self, inst: &VInst) {
+        let types = Aux(inst.aux).spread();
+        if types == 0 {
+            return;
+        }
+        let first = Mem::base(RSP, self.mem.frame.home(inst.disp as u32) as i32);
+        self.asm().lea(3, R11, first);
+        self.asm().mov_ri(R10, spread_code(types).bits);
+        self.asm().call_m(Mem::base(R14, vmctx::SPREAD_STUB as i32));
     }
 
     /// Calls a function of the module.

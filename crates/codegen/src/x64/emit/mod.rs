@@ -33,6 +33,8 @@ use runwell_ir::{Block, TrapCode, Work};
 const RSP: u8 = 4;
 /// The integer scratch register.
 const R11: u8 = runwell_abi::call::SCRATCH_INT;
+/// Where a call through a reference passes the caller's context.
+const R10: u8 = runwell_abi::call::CALLER_VMCTX_REG;
 const R13: u8 = runwell_abi::call::FUEL_REG;
 /// The vector scratch register.
 const X15: u8 = runwell_abi::call::SCRATCH_FLOAT;

@@ -226,7 +226,10 @@ impl Emit<'_> {
             MOp::FuelBack => self.asm().alu_ri(AluKind::Add, 3, R13, imm),
             MOp::FuelFor => self.charge_for(inst),
             MOp::Ud2 => self.asm().trap(trap_code(aux.kind())),
-            MOp::HomeMove | MOp::HomePass | MOp::HomeTake => self.copy_homes(inst),
+            MOp::HomeSelect => self.select_home(inst),
+            MOp::HomeMove | MOp::HomeShift | MOp::HomePass | MOp::HomeTake => {
+                self.copy_homes(inst);
+            }
             MOp::Jmp => self.jump(block, imm as u32),
             MOp::Jcc => self.branch(block, aux.cc()),
             MOp::Switch => self.switch(block, inst),
@@ -239,15 +242,28 @@ impl Emit<'_> {
                 self.epilogue();
                 self.asm().ret();
             }
-            MOp::Call => self.call(imm as u32),
-            MOp::CallImport => self.call_import(),
-            MOp::CallRef => self.call_ref(),
+            MOp::Call => {
+                self.spread(inst);
+                self.call(imm as u32);
+            }
+            MOp::CallImport => {
+                self.spread(inst);
+                self.call_import();
+            }
+            MOp::CallRef => {
+                self.spread(inst);
+                self.call_ref();
+            }
             MOp::CallLib => self.call_lib(imm),
             MOp::TailCall => {
+                self.spread(inst);
                 self.epilogue();
                 self.asm().jmp_function(imm as u32);
             }
-            MOp::TailRef => self.tail_ref(),
+            MOp::TailRef => {
+                self.spread(inst);
+                self.tail_ref();
+            }
         }
     }
 

@@ -3,7 +3,7 @@
 use super::{RAX, RCX, RDI, RSI, Rhs, def_fixed, def_reg, mov_kind, use_fixed, use_reg};
 use crate::lower::Lower;
 use crate::vcode::{Operand, PReg, RegSet, VReg};
-use crate::x64::inst::{Amode, Aux, MOp, MovKind, Src, cc};
+use crate::x64::inst::{Amode, Aux, MOp, MovKind, Src, cc, spread_types};
 use crate::x64::{ALLOCATABLE, callee_saved};
 use runwell_abi::call::{FLOAT_ARGS, INT_ARGS, LIBCALL_ARGS, NARROW_PARAMS, NARROW_RESULTS};
 use runwell_abi::{ArgLoc, CallAbi, vmctx};
@@ -47,6 +47,42 @@ pub(super) fn copy_homes(cx: &mut Lower<'_>, op: MOp, inst: &Inst) {
     let clobbers = cx.clobbers(RegSet::EMPTY.with(RSI).with(RDI).with(RCX));
     let aux = Aux::default().with_count(inst.aux.into());
     cx.op_full(op, aux, inst.a as i32, inst.c as i32, clobbers, &[]);
+}
+
+/// Copies homes down from where a value says.
+pub(super) fn shift_homes(cx: &mut Lower<'_>, inst: &Inst) {
+    let clobbers = cx.clobbers(RegSet::EMPTY.with(RSI).with(RDI).with(RCX));
+    let end = cx.get(inst.va());
+    let aux = Aux::default().with_count(inst.aux.into());
+    cx.op_full(MOp::HomeShift, aux, inst.c as i32, 0, clobbers, &[use_fixed(end, RSI)]);
+}
+
+/// What a call that names no arguments, but has narrow ones, has to load from homes; the instruction before
+/// it says from which.
+fn spread(cx: &mut Lower<'_>, index: u32, types: &[Type], args: &[u32]) -> Spread {
+    if !args.is_empty() || types.is_empty() || types.len() > NARROW_PARAMS {
+        return Spread::default();
+    }
+    let before = index.wrapping_sub(1);
+    match cx.func.insts.get(before as usize) {
+        Some(pass) if pass.op == Op::HomePass => {
+            cx.fold(before);
+            // The stub that does it is called.
+            cx.facts.calls = true;
+            Spread { aux: Aux::default().with_spread(spread_types(types)), home: pass.c as i32 }
+        }
+        _ => {
+            cx.bug("a call without arguments");
+            Spread::default()
+        }
+    }
+}
+
+/// `VInst::aux` and `VInst::disp` of a call.
+#[derive(Copy, Clone, Default)]
+struct Spread {
+    aux: Aux,
+    home: i32,
 }
 
 /// Puts values where `abi` wants them: cells are stored, registers become operands. There may be none,
@@ -253,6 +289,7 @@ pub(super) fn call(cx: &mut Lower<'_>, index: u32, inst: &Inst) {
     let (mut operands, mut cells) = (Operands::new(), Vec::new());
     receive(cx, CallAbi::results(results.len()), results, wanted, true, &mut operands, &mut cells);
     let clobbers = clobbers(cx, &operands);
+    let spread = spread(cx, index, params, args);
     pass(cx, CallAbi::args(params.len()), params, args, &mut operands);
     let (op, imm) = match target {
         Target::Direct(callee) => {
@@ -268,7 +305,7 @@ pub(super) fn call(cx: &mut Lower<'_>, index: u32, inst: &Inst) {
     };
     cx.facts.calls = true;
     cx.facts.calls_guest = true;
-    cx.op_full(op, Aux::default(), imm, 0, clobbers, operands.as_slice());
+    cx.op_full(op, spread.aux, imm, spread.home, clobbers, operands.as_slice());
     load_cells(cx, &cells);
 }
 
@@ -277,16 +314,16 @@ pub(super) fn tail_call(cx: &mut Lower<'_>, inst: &Inst) {
     let params = &func.sigs[func.call_sig(inst).index()].params;
     let (target, args) = target(cx, inst);
     let mut operands = Operands::new();
+    let spread = spread(cx, cx.root(), params, args);
     pass(cx, CallAbi::args(params.len()), params, args, &mut operands);
-    match target {
-        Target::Direct(callee) => {
-            cx.op(MOp::TailCall, Aux::default(), callee as i32, operands.as_slice());
-        }
+    let (op, imm) = match target {
+        Target::Direct(callee) => (MOp::TailCall, callee as i32),
         Target::Import(record) | Target::Reference(record) => {
             operands.push(use_fixed(record, RAX));
-            cx.op(MOp::TailRef, Aux::default(), 0, operands.as_slice());
+            (MOp::TailRef, 0)
         }
-    }
+    };
+    cx.op_full(op, spread.aux, imm, spread.home, 0, operands.as_slice());
 }
 
 pub(super) fn libcall(cx: &mut Lower<'_>, index: u32, inst: &Inst) {

@@ -301,11 +301,25 @@ pub(super) fn inst(cx: &mut Lower<'_>, index: u32, inst: &Inst) {
             let home = memory::home(cx, inst.c);
             cx.mov(def, mov_kind(inst.ty), Rhs::Mem(home));
         }
+        HomeSelect => {
+            let def = cx.result(index);
+            let cond = cx.low32(inst.va());
+            let operands = [def_reg(def), use_reg(cond)];
+            cx.op_full(
+                MOp::HomeSelect,
+                kind_aux(mov_kind(inst.ty)),
+                0,
+                inst.c as i32,
+                0,
+                &operands,
+            );
+        }
         HomeStore => {
             let home = memory::home(cx, inst.c);
             memory::store_to(cx, inst.va(), mov_kind(inst.ty), inst.ty, |_| home);
         }
         HomeMove => call::copy_homes(cx, MOp::HomeMove, inst),
+        HomeShift => call::shift_homes(cx, inst),
         HomePass => call::copy_homes(cx, MOp::HomePass, inst),
         HomeTake => call::copy_homes(cx, MOp::HomeTake, inst),
         TrapIf => {

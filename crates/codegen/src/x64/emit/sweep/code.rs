@@ -1,9 +1,9 @@
 //! Calls, returns, traps, and the frame.
 
-use super::Class::{Fixed, Int};
+use super::Class::{Fixed, Float, Int};
 use super::{Form, Sweep, form, listing};
 use crate::vcode::PReg;
-use crate::x64::inst::{Aux, MOp, MovKind, Src};
+use crate::x64::inst::{Aux, MOp, MovKind, Src, spread_types};
 use runwell_abi::{LibCall, TrapCode};
 
 pub(super) fn sweep(s: &mut Sweep) {
@@ -23,6 +23,7 @@ pub(super) fn sweep(s: &mut Sweep) {
     fuel(s);
     copies(s);
     calls(s);
+    spread(s);
     leaving(s);
 }
 
@@ -32,10 +33,29 @@ fn copies(s: &mut Sweep) {
     let copy = |op, to| Form { disp: 3, ..form(op, Aux::default().with_count(10), to, &[]) };
     let down = ["lea rsi, [rsp+0x130]", "lea rdi, [rsp+0x110]"];
     s.check(&copy(MOp::HomeMove, 1), |_| true, &[&down[..], &COPY].concat());
+    let shift = form(MOp::HomeShift, Aux::default().with_count(10), 1, &[Fixed(6)]);
+    let shift = Form { disp: 0, ..shift };
+    let from = ["shl rsi, 4", "lea rsi, [rsp+rsi+0x60]", "lea rdi, [rsp+0x110]"];
+    s.check(&shift, |_| true, &[&from[..], &COPY].concat());
     let out = ["lea rsi, [rsp+0x130]", "mov rdi, [r14]", "add rdi, 0x40"];
     s.check(&copy(MOp::HomePass, 0), |_| true, &[&out[..], &COPY].concat());
     let into = ["lea rdi, [rsp+0x130]", "mov rsi, [r14]", "add rsi, 0x40"];
     s.check(&copy(MOp::HomeTake, 0), |_| true, &[&into[..], &COPY].concat());
+    for (kind, class, load, other) in [
+        (MovKind::L, Int, "mov {0d}, [rsp+0x140]", "cmovne {0d}, [rsp+0x130]"),
+        (MovKind::Q, Int, "mov {0q}, [rsp+0x140]", "cmovne {0q}, [rsp+0x130]"),
+    ] {
+        let select = form(MOp::HomeSelect, Aux::default().with_kind(kind as u32), 0, &[class, Int]);
+        let select = Form { disp: 3, ..select };
+        s.check(&select, |_| true, &["test {1d}, {1d}", load, other, "ret"]);
+    }
+    for (kind, mov) in [(MovKind::F32, "movss"), (MovKind::F64, "movsd")] {
+        let select = form(MOp::HomeSelect, Aux::default().with_kind(kind as u32), 0, &[Float, Int]);
+        let select = Form { disp: 3, ..select };
+        let (no, yes) =
+            (format!("{mov} {{0x}}, [rsp+0x140]"), format!("{mov} {{0x}}, [rsp+0x130]"));
+        s.check(&select, |_| true, &["test {1d}, {1d}", &no, "je @4", &yes, "ret"]);
+    }
     // A single home of a variable's kind: number 2 behind the two variables is home 0.
     let load = Aux::default().with_kind(MovKind::L as u32).from(Src::Mem).with_base(7);
     let load = Form { disp: 4, ..form(MOp::MovX, load, 0, &[Int]) };
@@ -69,7 +89,7 @@ fn fuel(s: &mut Sweep) {
 
 const ENTER: [&str; 3] = ["mov r10, r14", "mov r14, [rax+8]", "mov r15, [rax+0x10]"];
 /// The base of memory 0, behind the fixed head of the context.
-const RELOAD: &str = "mov r15, [r14+0x20]";
+const RELOAD: &str = "mov r15, [r14+0x30]";
 
 fn calls(s: &mut Sweep) {
     let aux = Aux::default();
@@ -102,6 +122,36 @@ fn calls(s: &mut Sweep) {
     s.env.memories = memories;
     s.env.tail_calls_leave = false;
     s.context = None;
+}
+
+/// Calls that load their arguments from homes, 16 bytes each from 0x100 on, first of all.
+fn spread(s: &mut Sweep) {
+    use runwell_abi::Type::{F32, F64, FuncRef, I32, I64};
+    let with = |op, imm, types: &[runwell_abi::Type], operands: &[super::Class]| {
+        let aux = Aux::default().with_spread(spread_types(types));
+        Form { disp: 3, ..form(op, aux, imm, operands) }
+    };
+    let stub = "call qword ptr [r14+0x20]";
+    let ints = [I64, I32, FuncRef];
+    let few = ["lea r11, [rsp+0x130]", "mov r10d, 0x430", stub];
+    s.check(&with(MOp::Call, 7, &ints, &[]), |_| true, &[&few[..], &["call @4", "ret"]].concat());
+    s.check(
+        &with(MOp::TailCall, 7, &ints, &[]),
+        |_| true,
+        &[&few[..], &["jmp @4", "ret"]].concat(),
+    );
+    let mixed = [F64, I32, F32, I64];
+    let lines = ["lea r11, [rsp+0x130]", "mov r10, 0x4000000063", stub];
+    let record = [Fixed(0)];
+    let call = "call qword ptr [rax]";
+    let import = with(MOp::CallImport, 0, &mixed, &record);
+    s.check(&import, |_| true, &[&lines[..], &ENTER, &[call, RELOAD, "ret"]].concat());
+    let reference = with(MOp::CallRef, 0, &mixed, &record);
+    let usual = ["cmp [rax+8], r14", "jne @7", call, "ret"];
+    let other = [&ENTER[..], &[call, RELOAD, "jmp @6"]].concat();
+    s.check(&reference, |_| true, &[&lines[..], &usual, &other].concat());
+    let tail = with(MOp::TailRef, 0, &mixed, &record);
+    s.check(&tail, |_| true, &[&lines[..], &ENTER, &["jmp qword ptr [rax]", "ret"]].concat());
 }
 
 /// What leaves the function gives up the frame first.
