@@ -405,6 +405,17 @@ impl Builder {
         self.write(Region::Slots, write, Some((read, value)));
     }
 
+    /// The content of a frame slot that only [`Builder::cell_store`] sets. Whoever asks twice gets two
+    /// loads.
+    pub fn cell_load(&mut self, ty: Type, slot: Slot) -> Value {
+        self.push(Inst::new(Op::SlotLoad, ty, 0, 0, 0, slot.0))
+    }
+
+    /// Sets a frame slot that only [`Builder::cell_load`] reads.
+    pub fn cell_store(&mut self, ty: Type, slot: Slot, value: Value) {
+        self.push(Inst::new(Op::SlotStore, ty, 0, value.0, 0, slot.0));
+    }
+
     /// The content of a home. Whoever asks twice gets two loads.
     pub fn home_load(&mut self, ty: Type, home: u32) -> Value {
         self.push(Inst::new(Op::HomeLoad, ty, 0, 0, 0, home))

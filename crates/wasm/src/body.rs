@@ -22,6 +22,7 @@
 //! steps at most. With half of its budget spent the [`Builder`] makes values as they are asked for
 //! (`Fallback::Plain`); beyond its share is an error.
 
+use crate::carry::Cells;
 use crate::control::{Edge, Frame, LoopParam, MergeLocal};
 use crate::error::{Error, Result};
 use crate::features;
@@ -84,6 +85,8 @@ pub(crate) struct Cx {
     pub(crate) home: u32,
     /// Types of operands that are at home only, by height.
     pub(crate) home_types: Vec<Type>,
+    /// Slots for what branch tables carry, see [`crate::carry`].
+    pub(crate) cells: Cells,
     /// Open constructs, the function first. Constructs opened in unreachable code are only counted.
     pub(crate) frames: Vec<Frame>,
     /// True while the current operator can be reached.
@@ -424,6 +427,7 @@ impl Cx {
         self.height = 0;
         self.stack.clear();
         self.home = 0;
+        self.cells = Cells::default();
         self.frames.clear();
         self.reachable = true;
         self.dead = 0;

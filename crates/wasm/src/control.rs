@@ -22,6 +22,7 @@ use crate::body::Cx;
 use crate::home::NARROW_LABEL;
 use crate::module::ModuleInfo;
 use crate::scan::effect;
+use crate::section;
 use runwell_abi::Type;
 use runwell_abi::call::NARROW_RESULTS;
 use runwell_ir::{Block, EdgeRef, Inst, LoopData, LoopId, Op, Signature, Value};
@@ -87,6 +88,8 @@ pub(crate) struct Frame {
     carries: u32,
     /// True if these are at home, or in the transfer buffer.
     wide: bool,
+    /// True if these are in cells.
+    in_cells: bool,
     ty: BlockType,
     /// Length of the log when it was entered.
     log_start: u32,
@@ -135,6 +138,7 @@ impl Frame {
             results,
             carries: results,
             wide: results > NARROW_LABEL,
+            in_cells: false,
             ty,
             log_start: 0,
             outer_log_start: 0,
@@ -314,10 +318,16 @@ impl Cx {
         }
         let mut frame = self.open_frame(module, Kind::Block, ty);
         frame.label = construct.label;
+        self.choose_cells(&mut frame, construct.in_table);
         if construct.branches > 0 {
             self.open_scope(&mut frame);
         }
         self.frames.push(frame);
+    }
+
+    /// Decides whether what branches carry to the construct's label goes by cells.
+    fn choose_cells(&self, frame: &mut Frame, in_table: bool) {
+        frame.in_cells = in_table && self.scan.in_cells && frame.carries > 0 && !frame.wide;
     }
 
     /// `loop`.
@@ -336,13 +346,16 @@ impl Cx {
         frame.kind = Kind::Loop;
         frame.carries = frame.params;
         frame.wide = frame.params > NARROW_LABEL;
+        self.choose_cells(&mut frame, construct.in_table);
         frame.header = self.next_block();
         frame.loop_id = LoopId(self.b.func.loops.len() as u32);
         frame.loop_params = self.loop_params.len() as u32;
 
         let first = frame.height as usize;
         let mut operands = first..first;
-        if !frame.wide {
+        if frame.in_cells {
+            self.fill_cells(frame.params as usize);
+        } else if !frame.wide {
             self.fetch(first);
             operands.end = self.stack.len();
         }
@@ -409,6 +422,11 @@ impl Cx {
             self.cut(frame.height);
             self.push_home(&func_type(module, frame.ty).params);
         }
+        self.forget_cells();
+        if frame.in_cells {
+            self.cut(frame.height);
+            self.push_cells(&func_type(module, frame.ty).params);
+        }
     }
 
     /// `if`.
@@ -421,6 +439,7 @@ impl Cx {
         let cond = self.pop();
         let mut frame = self.open_frame(module, Kind::Block, ty);
         frame.label = construct.label;
+        self.choose_cells(&mut frame, construct.in_table);
         frame.balance = self.balance();
         frame.at = self.b.src();
         frame.saved = self.saved.len() as u32;
@@ -474,6 +493,7 @@ impl Cx {
         self.b.func.insts[branch as usize].c = edge;
         self.b.start_block(self.loop_id);
         self.b.set_epochs(epochs);
+        self.forget_cells();
     }
 
     /// Puts the parameters of an if back on the stack.
@@ -492,11 +512,13 @@ impl Cx {
         }
     }
 
-    /// True if parameters of the if at frame `at` have to be loaded before an edge can carry them.
-    fn has_params_at_home(&self, at: usize) -> bool {
-        let Frame { params, saved, .. } = self.frames[at];
-        params <= NARROW_LABEL
-            && Cx::only_home(&self.saved[saved as usize..(saved + params) as usize]) > 0
+    /// True if parameters of the if at frame `at` have to be loaded before an edge can carry them, or
+    /// stored.
+    fn has_params_elsewhere(&self, at: usize) -> bool {
+        let Frame { params, saved, in_cells, .. } = self.frames[at];
+        in_cells
+            || params <= NARROW_LABEL
+                && Cx::only_home(&self.saved[saved as usize..(saved + params) as usize]) > 0
     }
 
     /// `end`.
@@ -521,7 +543,7 @@ impl Cx {
                 }
                 let Frame { log_start, saved, else_epochs, label, balance, .. } = self.frames[at];
                 match second {
-                    Else::Edge(branch) if balance != label || self.has_params_at_home(at) => {
+                    Else::Edge(branch) if balance != label || self.has_params_elsewhere(at) => {
                         // The way past the if has something to do of its own: it gets a block.
                         self.undo_to(log_start);
                         self.restore_params(module, at);
@@ -647,7 +669,7 @@ impl Cx {
         let Frame { results, log_start, .. } = self.frames[at];
         debug_assert!(self.frames[at].scoped);
         let vals = self.vals.len() as u32;
-        if !self.frames[at].wide {
+        if !self.frames[at].wide && !self.frames[at].in_cells {
             let first = self.stack.len() - results as usize;
             self.vals.extend_from_slice(&self.stack[first..]);
         }
@@ -679,10 +701,13 @@ impl Cx {
     /// Makes ready what a branch to frame `at` carries, before the block ends: values, or homes that
     /// are up to date.
     fn ready(&mut self, at: usize) {
-        if self.frames[at].wide {
+        let Frame { wide, in_cells, carries, .. } = self.frames[at];
+        if in_cells {
+            self.fill_cells(carries as usize);
+        } else if wide {
             self.bring_home();
         } else {
-            self.fetch(self.stack.len() - self.frames[at].carries as usize);
+            self.fetch(self.stack.len() - carries as usize);
         }
     }
 
@@ -767,6 +792,13 @@ impl Cx {
         self.b.set_epochs(edges.epochs);
         self.merge_results(module, &frame, &edges);
         let locals = self.merge_locals(&edges);
+        if frame.in_cells {
+            match frame.ty {
+                BlockType::FuncType(_) => self.push_cells(&func_type(module, frame.ty).results),
+                BlockType::Type(ty) => self.push_cells(section::value_type(ty).as_slice()),
+                BlockType::Empty => {}
+            }
+        }
         self.fill_edges(&edges, target, locals);
         for at in 0..self.merge.len() {
             let MergeLocal { local, value, .. } = self.merge[at];
@@ -805,11 +837,15 @@ impl Cx {
     }
 
     /// Pushes the results of a merge, parameters where the edges differ; the positions of those
-    /// go to `targets`.
+    /// go to `targets`. What is in cells is loaded later, behind all parameters.
     fn merge_results(&mut self, module: &ModuleInfo, frame: &Frame, edges: &Pending) {
         self.targets.clear();
+        self.forget_cells();
         if frame.wide {
             return self.push_home(&func_type(module, frame.ty).results);
+        }
+        if frame.in_cells {
+            return;
         }
         for position in 0..frame.results {
             let Edge { next, vals, .. } = self.edges[edges.first as usize];

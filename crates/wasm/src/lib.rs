@@ -12,6 +12,7 @@
 
 pub mod body;
 mod call;
+mod carry;
 mod charge;
 pub mod const_expr;
 mod control;

@@ -18,6 +18,9 @@
 //!   [`PAIRS_PER_OPERATOR`], the most expensive locals, by powers of two, move to frame slots until
 //!   the rest fits. No function of a corpus of 11,318 published ones comes near the bound.
 //!
+//! A third thing are the values that labels carry from branch tables: up to eight for a byte. When they are
+//! more than [`CARRIED_PER_OPERATOR`], they travel in cells ([`crate::carry`]).
+//!
 //! # Complexity
 //! O(bytes), on the meter as `Pass::Scan`: a step per byte, two per mark, three per local mentioned, and
 //! those of the fuel's plan. A write walks up constructs only as far as it marks them, and marks are
@@ -28,6 +31,7 @@
 //! (`Fallback::Slots`), at a cost of a step per local; what is left is linear, so beyond the pass's share
 //! is an error.
 
+use crate::home::NARROW_LABEL;
 use crate::meter::{Kind, Meter};
 use crate::module::ModuleInfo;
 use crate::survey::Tally;
@@ -41,6 +45,11 @@ const MARKS_BASE: usize = 64;
 const PAIRS_PER_OPERATOR: u64 = 4;
 /// Edge arguments for locals that even the smallest body may have.
 const PAIRS_BASE: u64 = 64;
+
+/// Values that branch tables may carry as edge arguments, per operator and besides. Compilers of C and the
+/// like make tables that carry none.
+const CARRIED_PER_OPERATOR: u64 = 1;
+const CARRIED_BASE: u64 = 64;
 
 /// What a construct changes besides locals, as bits.
 pub(crate) mod effect {
@@ -72,6 +81,10 @@ pub(crate) struct Construct {
     pub(crate) effects: u8,
     /// True for a loop.
     pub(crate) is_loop: bool,
+    /// True if a branch table names it.
+    pub(crate) in_table: bool,
+    /// How many values a branch to it carries, 255 for more.
+    carries: u8,
     /// The balance of fuel where a branch to it arrives, see [`crate::meter`].
     pub(crate) label: i64,
 }
@@ -79,8 +92,15 @@ pub(crate) struct Construct {
 impl Construct {
     /// What is assumed of a construct that the scan did not reach; the validator does not let
     /// translation get that far.
-    pub(crate) const UNKNOWN: Construct =
-        Construct { branches: 1, writes: NONE, effects: 0xff, is_loop: false, label: 0 };
+    pub(crate) const UNKNOWN: Construct = Construct {
+        branches: 1,
+        writes: NONE,
+        effects: 0xff,
+        is_loop: false,
+        in_table: false,
+        carries: 0,
+        label: 0,
+    };
 }
 
 /// A local that is written inside a construct, by its number.
@@ -123,6 +143,9 @@ pub(crate) struct Scan {
     pub(crate) pairs: u64,
     /// True if some local lives in a frame slot.
     pub(crate) any_demoted: bool,
+    /// Values that narrow labels carry from branch tables, and whether these are too many for edges.
+    carried: u64,
+    pub(crate) in_cells: bool,
     /// True if functions are called, by calls that are not in tail position.
     pub(crate) calls: bool,
     /// Where fuel is charged.
@@ -362,6 +385,7 @@ impl Scan {
         self.operators = 0;
         self.bytes_read = 0;
         self.any_demoted = false;
+        self.carried = 0;
         self.calls = false;
         self.declared = declared;
         self.marks_limit = MARKS_PER_BYTE * bytes + MARKS_BASE;
@@ -462,6 +486,7 @@ impl Scan {
                 for _ in 0..=count {
                     let depth = cursor.index()?;
                     self.branch(depth, tally)?;
+                    self.carry(depth);
                     if metered {
                         self.depths.push(depth);
                     }
@@ -630,9 +655,23 @@ impl Scan {
             writes: NONE,
             effects: 0,
             is_loop,
+            in_table: false,
+            carries: (if is_loop { params } else { results }).min(255) as u8,
             label: 0,
         });
         Some(())
+    }
+
+    /// A branch table names a label.
+    #[inline]
+    fn carry(&mut self, depth: u32) {
+        if let Some(at) = self.open.len().checked_sub(1 + depth as usize) {
+            let construct = &mut self.constructs[self.open[at].construct as usize];
+            construct.in_table = true;
+            if u32::from(construct.carries) <= NARROW_LABEL {
+                self.carried += u64::from(construct.carries);
+            }
+        }
     }
 
     #[inline]
@@ -666,6 +705,8 @@ impl Scan {
 
     /// Moves the locals that would need most edge arguments to frame slots until the rest fits.
     fn settle_budget(&mut self) {
+        let operators = u64::from(self.operators);
+        self.in_cells = self.carried > CARRIED_PER_OPERATOR * operators + CARRIED_BASE;
         let budget = PAIRS_PER_OPERATOR * u64::from(self.operators) + PAIRS_BASE;
         let mut buckets = [0u64; 32];
         let mut total = 0;

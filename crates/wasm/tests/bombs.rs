@@ -136,3 +136,26 @@ fn nesting_is_no_recursion() {
     let nest = |n: usize| format!("(module (func {}{}))", "block ".repeat(n), "end ".repeat(n));
     cost(&nest(300_000));
 }
+
+#[test]
+fn tables_of_labels_that_carry_values() {
+    let labels = 50;
+    let table = |n: usize| {
+        let depths: String = (1..=labels).map(|depth| format!("{depth} ")).collect();
+        let values: String = (0..8).map(|at| format!("(i32.const {})", n + at)).collect();
+        format!("(if (local.get 0) (then {values} (br_table {depths} (local.get 0))))")
+    };
+    let make = |n: usize| {
+        let open = "(block (result i32 i32 i32 i32 i32 i32 i32 i32) ".repeat(labels);
+        let tables: String = (0..n).map(table).collect();
+        let close = ") (return)".repeat(labels);
+        format!(
+            "(module (func (param i32) (result i32 i32 i32 i32 i32 i32 i32 i32) \
+             {open}{tables} (unreachable) {close}))"
+        )
+    };
+    linear(|n| make(n / 10));
+    // Per entry of a table there is the edge and its place in the table, and not eight values.
+    let (_, size) = cost(&make(80));
+    assert!(size < 5 * 80 * labels, "{size}");
+}

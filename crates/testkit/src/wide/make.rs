@@ -316,7 +316,9 @@ impl Make<'_> {
             ops.push(Op::Tick);
             ops.push(Op::BrTable(vec![first], *self.rng.pick(&loops)));
         } else {
-            let count = self.rng.below(12);
+            // Long ones carry so much that it goes by cells.
+            let most = if self.rng.one_in(3) { 200 } else { 12 };
+            let count = self.rng.below(most);
             let depths = (0..count).map(|_| *self.rng.pick(&others)).collect();
             ops.push(Op::Bits(self.rng.below(60) as u32, 7));
             ops.push(Op::BrTable(depths, first));

@@ -73,6 +73,7 @@ impl Cx {
             self.br_charged(depth);
             self.b.start_block(self.loop_id);
             self.b.set_epochs(epochs);
+            self.forget_cells();
             self.reachable = true;
             return;
         }
@@ -158,7 +159,15 @@ impl Cx {
         let targets = std::mem::take(&mut self.targets);
         let mut edges = std::mem::take(&mut self.edge_numbers);
         edges.clear();
-        targets.iter().for_each(|&at| self.ready(at as usize));
+        // All labels carry the same values, so that those in cells want them there once.
+        let mut in_cells = false;
+        for &at in &targets {
+            let already = in_cells && self.frames[at as usize].in_cells;
+            in_cells |= self.frames[at as usize].in_cells;
+            if !already {
+                self.ready(at as usize);
+            }
+        }
         // Ways that return or have something to do of their own get blocks, in order.
         let own_block = |cx: &Cx, at: u32| {
             let frame = &cx.frames[at as usize];
@@ -198,6 +207,7 @@ impl Cx {
                 let depth = self.frames.len() as u32 - 1 - at;
                 self.b.start_block(self.loop_id);
                 self.b.set_epochs(epochs);
+                self.forget_cells();
                 self.br_charged(depth);
             }
         }
