@@ -9,11 +9,14 @@
 #![forbid(unsafe_code)]
 
 mod build;
+mod dense;
 mod flow;
 mod joins;
+mod labels;
 mod locals;
 mod module;
 mod ops;
+mod pile;
 mod values;
 mod wide;
 
@@ -43,13 +46,16 @@ macro_rules! declare {
 }
 pub(crate) use declare;
 
-const ALL: [&[Family]; 7] = [
+const ALL: [&[Family]; 10] = [
     joins::FAMILIES,
     flow::FAMILIES,
+    labels::FAMILIES,
     wide::FAMILIES,
     locals::FAMILIES,
     values::FAMILIES,
     ops::FAMILIES,
+    dense::FAMILIES,
+    pile::FAMILIES,
     module::FAMILIES,
 ];
 

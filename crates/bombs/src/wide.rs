@@ -56,7 +56,7 @@ fn pop(f: &mut Sink<'_>, types: &[ValType]) {
 const PILE: usize = 60;
 
 /// A module with a function that gives `types`, and their type.
-fn source(types: &[ValType]) -> (Wasm, u32, u32) {
+pub(crate) fn source(types: &[ValType]) -> (Wasm, u32, u32) {
     let mut wasm = crate::build::base();
     let yields = wasm.ty(&[], types);
     let source = wasm.func(yields, &[], |f| {
