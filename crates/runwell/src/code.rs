@@ -3,6 +3,7 @@
 use crate::module::Symbols;
 use crate::trap::{FrameInfo, Trap, WasmBacktrace};
 use crate::{Error, Result};
+use runwell_abi::TrapCode;
 use runwell_compiler::Image;
 use runwell_vm::{Backtrace, Cause, Code, CodeMeta, Exit, FuncMeta, registry};
 use std::sync::Arc;
@@ -29,6 +30,8 @@ pub(crate) fn publish(image: Image, symbols: Arc<Symbols>) -> Result<Arc<Code>> 
 /// The error that a guest's early end is.
 #[cold]
 pub(crate) fn exit_error(exit: Exit) -> Error {
+    let at_entry =
+        matches!(exit.cause, Cause::Trap { code: TrapCode::StackOverflow, pc: Some(_), .. });
     let error = match exit.cause {
         Cause::Trap { code, .. } => Error::new(Trap::from_code(code)),
         Cause::Suspended(_) => Error::new(runwell_vm::Error::Suspended),
@@ -44,7 +47,11 @@ pub(crate) fn exit_error(exit: Exit) -> Error {
     if error.downcast_ref::<WasmBacktrace>().is_some() {
         return error;
     }
-    let backtrace = symbolize(&exit.backtrace);
+    let mut backtrace = symbolize(&exit.backtrace);
+    if at_entry && let Some(frame) = backtrace.frames.first_mut() {
+        // Where the stack is compared, no operator has been reached, whatever comes first in the code.
+        frame.module_offset = Some(frame.func_start);
+    }
     if backtrace.frames.is_empty() { error } else { error.context(backtrace) }
 }
 

@@ -4,7 +4,7 @@ use crate::cache::Cache;
 use crate::key::Key;
 use crate::{Progress, Result};
 use runwell_abi::Schedule;
-use runwell_compiler::{Budget, CompileBudget};
+use runwell_compiler::{Budget, CompileBudget, Passes};
 use std::fmt;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
@@ -26,7 +26,7 @@ pub struct Config {
     pub(crate) jobs: usize,
     pub(crate) verify: bool,
     pub(crate) guarded_memories: bool,
-    pub(crate) optimize: bool,
+    pub(crate) passes: Passes,
     pub(crate) baseline_cpu: bool,
     pub(crate) backtrace_frames: usize,
     pub(crate) timing: bool,
@@ -86,7 +86,7 @@ impl Config {
             jobs: 0,
             verify: false,
             guarded_memories: true,
-            optimize: true,
+            passes: Passes::ALL,
             baseline_cpu: false,
             backtrace_frames: 64,
             timing: false,
@@ -157,7 +157,14 @@ impl Config {
     /// Simplify, share and forward values (the default). Without, code is slower and does the same:
     /// a way to find out whether the optimiser is at fault.
     pub fn optimize(&mut self, optimize: bool) -> &mut Config {
-        self.optimize = optimize;
+        self.passes = if optimize { Passes::ALL } else { Passes::NONE };
+        self
+    }
+
+    /// Make these rewrites and no others, to find out which one is at fault.
+    #[doc(hidden)]
+    pub fn optimizer_passes(&mut self, passes: Passes) -> &mut Config {
+        self.passes = passes;
         self
     }
 

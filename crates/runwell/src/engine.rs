@@ -5,7 +5,7 @@ use crate::key::Key;
 use crate::registry::TypeRegistry;
 use crate::{Error, Result};
 use runwell_abi::{Features, Target};
-use runwell_compiler::{CancelToken, Passes, Watch};
+use runwell_compiler::{CancelToken, Watch};
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
@@ -140,7 +140,7 @@ impl Engine {
             verify: config.verify,
             guarded_memories: config.guarded_memories,
             budget: config.budget,
-            passes: if config.optimize { Passes::ALL } else { Passes::NONE },
+            passes: config.passes,
             jobs: config.jobs,
             timing: config.timing,
             schedule: config.schedule,

@@ -81,6 +81,8 @@ pub use quote::{
     Calibration, CompileBudget, FunctionQuote, InstantiationCost, QUOTE_VERSION, Quote,
 };
 pub use reference::{ExternRef, Rooted};
+#[doc(hidden)]
+pub use runwell_compiler::Passes;
 pub use runwell_compiler::{
     CancelToken, Error as CompileError, Fallback, ImageError, Pass, PassReport, Progress, Report,
     Resource, Steps, Use,

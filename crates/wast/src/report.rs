@@ -1,5 +1,7 @@
 //! What running a script gave.
 
+use crate::script::Stop;
+use runwell::StateHash;
 use std::collections::BTreeMap;
 
 /// A directive that did not do what the script says.
@@ -30,6 +32,15 @@ impl Report {
         self.skipped.values().sum()
     }
 
+    /// Counts a directive at this line and column.
+    pub(crate) fn count(&mut self, result: Result<(), Stop>, (line, column): (usize, usize)) {
+        match result {
+            Ok(()) => self.passed += 1,
+            Err(Stop::Skipped(reason)) => *self.skipped.entry(reason).or_default() += 1,
+            Err(Stop::Failed(message)) => self.failed.push(Failure { line, column, message }),
+        }
+    }
+
     /// Adds the outcome of another script.
     pub fn add(&mut self, other: &Report) {
         self.passed += other.passed;
@@ -38,4 +49,30 @@ impl Report {
             *self.skipped.entry(reason.clone()).or_default() += count;
         }
     }
+}
+
+/// What one directive came to.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Step {
+    /// Its line, from 1.
+    pub line: usize,
+    /// It did what the script says.
+    pub passed: bool,
+    /// Values, bit by bit, and messages: all that can be seen of the guest.
+    pub seen: String,
+    /// The fuel left then, if the engine meters.
+    pub fuel: Option<u64>,
+}
+
+/// What running a script gave, step by step: to be compared with other runs.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Trace {
+    /// The outcome.
+    pub report: Report,
+    /// One for each directive.
+    pub steps: Vec<Step>,
+    /// The images of all modules that were compiled, in order.
+    pub images: Vec<Vec<u8>>,
+    /// The state of the store at the end, in which everything is that the script made.
+    pub state: Option<StateHash>,
 }

