@@ -1,11 +1,18 @@
 //! Fuel is what a plain count of operators gives, wherever the guest stops, and in slices of any size.
+//!
+//! The count is kept by the guest itself ([`runwell_testkit::count`]), which runs as unmetered machine code
+//! and by the meaning of the IR. Then for N from 0 to the total, and for some where the total is large, a call
+//! with N units that gets the rest when it has none left must end as one that has all of them from the start:
+//! results, traps, fuel, and the hash of the state, in which memories, globals and tables are.
 
 use runwell::{
-    Config, Engine, Instance, Module, OperatorClass, ResumableCall, Schedule, Store, Trap, Val,
-    ValType,
+    Config, Engine, Instance, Module, OperatorClass, ResumableCall, Schedule, StateHash, Store,
+    Trap, Val, ValType,
 };
+use runwell_abi::TrapCode;
+use runwell_ir::eval::Stop;
 use runwell_testkit::count::{COUNTER, counting};
-use runwell_testkit::{Rng, generate};
+use runwell_testkit::{Rng, generate, oracle};
 
 fn engine(schedule: Option<Schedule>, guarded: bool) -> Engine {
     let mut config = Config::new();
@@ -27,28 +34,6 @@ fn argument(rng: &mut Rng, ty: ValType) -> Option<Val> {
     })
 }
 
-/// What can be seen of an instance: globals and memories.
-fn state(store: &mut Store<()>, instance: &Instance) -> Vec<u8> {
-    let mut state = Vec::new();
-    let exports: Vec<_> =
-        instance.exports(&mut *store).map(|e| (e.name().to_string(), e.into_extern())).collect();
-    for (name, export) in exports {
-        if name == COUNTER {
-            continue;
-        }
-        if let Some(memory) = export.clone().into_memory() {
-            state.extend_from_slice(memory.data(&*store));
-        }
-        if let Some(global) = export.into_global() {
-            let value = global.get(&mut *store);
-            if !matches!(value, Val::FuncRef(_) | Val::ExternRef(_)) {
-                state.extend_from_slice(format!("{value:?}").as_bytes());
-            }
-        }
-    }
-    state
-}
-
 /// How a call ended: its results as text, or the trap.
 type End = Result<String, Trap>;
 
@@ -60,14 +45,63 @@ struct Run {
 }
 
 const PLENTY: u64 = 1 << 62;
+/// Instructions that the evaluator follows a call for.
+const STEPS: u64 = 4_000_000;
+/// Totals up to which a call is cut at every unit.
+const ALL_CUTS: u64 = 400;
+/// Cuts of a call that uses more.
+const SOME_CUTS: usize = 12;
+/// Calls of a module that are cut.
+const CUT_CALLS: usize = 3;
 
-fn start(engine: &Engine, wasm: &[u8]) -> Option<Run> {
-    let module = Module::new(engine, wasm).unwrap();
-    let mut store = Store::new(engine, ());
+fn start(module: &Module) -> Option<Run> {
+    let mut store = Store::new(module.engine(), ());
     let metered = store.set_fuel(PLENTY).is_ok();
-    let instance = Instance::new(&mut store, &module, &[]).ok()?;
+    let instance = Instance::new(&mut store, module, &[]).ok()?;
     let used = if metered { PLENTY - store.get_fuel().unwrap() } else { 0 };
     Some(Run { store, instance, used })
+}
+
+/// The state, without the fuel that somebody has given.
+fn state(run: &mut Run) -> StateHash {
+    run.store.set_fuel(0).unwrap();
+    run.store.state_hash()
+}
+
+/// The count by the meaning of the IR, as long as it can follow.
+struct Evaluated(Option<oracle::Instance>);
+
+fn bits(val: &Val) -> u64 {
+    match *val {
+        Val::I32(v) => u64::from(v as u32),
+        Val::I64(v) => v as u64,
+        Val::F32(v) => v.into(),
+        Val::F64(v) => v,
+        _ => unreachable!("arguments are numbers"),
+    }
+}
+
+impl Evaluated {
+    fn counter(&self) -> Option<u64> {
+        let instance = self.0.as_ref()?;
+        Some(instance.raw_global(instance.info().globals.len() - 1))
+    }
+
+    /// Calls, and says what that cost; whether it trapped has to be as wanted.
+    fn call(&mut self, name: &str, params: &[Val], wanted: &End) -> Option<u64> {
+        let before = self.counter()?;
+        let params: Vec<u64> = params.iter().map(bits).collect();
+        match self.0.as_mut()?.call(name, &params, STEPS) {
+            Err(Stop::Steps | Stop::Trap(TrapCode::StackOverflow)) => {
+                self.0 = None;
+                None
+            }
+            result => {
+                assert_eq!(result.is_ok(), wanted.is_ok(), "{name}: {result:?}, {wanted:?}");
+                Some(self.counter()? - before)
+            }
+        }
+    }
 }
 
 impl Run {
@@ -114,26 +148,45 @@ impl Run {
     }
 }
 
-/// Compares everything for one module; the number of calls compared.
-fn compare(wasm: &[u8], schedule: Schedule, rng: &mut Rng) -> usize {
+/// What has been looked at.
+#[derive(Default, Debug)]
+struct Looked {
+    calls: usize,
+    evaluated: usize,
+    traps: usize,
+    cuts: usize,
+}
+
+/// Where a call that uses so much is cut.
+fn cuts(used: u64, rng: &mut Rng) -> Vec<u64> {
+    if used <= ALL_CUTS {
+        return (0..=used + 1).collect();
+    }
+    let mut cuts = vec![0, 1, used - 1, used, used + 1];
+    cuts.extend((0..SOME_CUTS).map(|_| rng.next_u64() % used));
+    cuts
+}
+
+/// Compares everything for one module.
+fn compare(wasm: &[u8], schedule: Schedule, rng: &mut Rng, looked: &mut Looked) {
     let guarded = rng.next_u64().is_multiple_of(2);
-    let metered = engine(Some(schedule), guarded);
-    let counted = engine(None, guarded);
-    let (Some(mut run), Some(mut count)) =
-        (start(&metered, wasm), start(&counted, &counting(wasm, schedule).unwrap()))
-    else {
-        return 0;
-    };
+    let metered = Module::new(&engine(Some(schedule), guarded), wasm).unwrap();
+    let counting = counting(wasm, schedule).unwrap();
+    let counted = Module::new(&engine(None, guarded), &counting).unwrap();
+    let (Some(mut run), Some(mut count)) = (start(&metered), start(&counted)) else { return };
     // Without exports nothing can be called.
-    let Some(counter) = count.instance.get_global(&mut count.store, COUNTER) else { return 0 };
-    let mut calls = 0;
+    let Some(counter) = count.instance.get_global(&mut count.store, COUNTER) else { return };
+    let mut evaluated = Evaluated(oracle::Instance::new(&counting, STEPS).ok());
+    let executed = counter.get(&mut count.store).unwrap_i64() as u64;
+    assert_eq!(run.used, executed, "the start function");
+    assert!(evaluated.counter().is_none_or(|counted| counted == executed), "the start function");
     let names: Vec<String> = run
         .instance
         .exports(&mut run.store)
         .filter(|export| export.clone().into_extern().into_func().is_some())
         .map(|export| export.name().to_string())
         .collect();
-    assert_eq!(run.used as i64, counter.get(&mut count.store).unwrap_i64(), "the start function");
+    let mut before: Vec<(String, Vec<Val>)> = Vec::new();
     for name in names {
         let func = run.instance.get_func(&mut run.store, &name).unwrap();
         let ty = func.ty(&run.store);
@@ -141,40 +194,55 @@ fn compare(wasm: &[u8], schedule: Schedule, rng: &mut Rng) -> usize {
         else {
             continue;
         };
-        let before = counter.get(&mut count.store).unwrap_i64();
+        let counted = counter.get(&mut count.store).unwrap_i64();
         run.store.set_fuel(PLENTY).unwrap();
-        let Some(wanted) = count.call(&name, &params) else { return calls };
-        let Some(end) = run.call(&name, &params) else { return calls };
+        let Some(wanted) = count.call(&name, &params) else { return };
+        let Some(end) = run.call(&name, &params) else { return };
         assert_eq!(format!("{end:?}"), format!("{wanted:?}"), "{name}");
         let used = PLENTY - run.store.get_fuel().unwrap();
-        let executed = counter.get(&mut count.store).unwrap_i64() - before;
-        assert_eq!(used as i64, executed, "{name} of {params:?}: {end:?}");
-        let whole = state(&mut run.store, &run.instance);
-        calls += 1;
-
-        // Again in a fresh instance that is brought to the same state by the same calls: only the first
-        // call is sliced, which is where all instances are alike.
-        if calls > 1 {
-            continue;
+        let executed = (counter.get(&mut count.store).unwrap_i64() - counted) as u64;
+        assert_eq!(used, executed, "{name} of {params:?}: {end:?}");
+        if let Some(executed) = evaluated.call(&name, &params, &end) {
+            assert_eq!(used, executed, "{name} of {params:?}: {end:?}, by the evaluator");
+            looked.evaluated += 1;
         }
-        for first in [0, 1, used / 3, used / 2, used.saturating_sub(1), used, used + 1] {
-            for more in [1 + used / 7, PLENTY] {
-                let mut sliced = start(&metered, wasm).unwrap();
-                let (end, spent) = sliced.call_in_slices(&name, &params, first, more);
-                assert_eq!(format!("{end:?}"), format!("{wanted:?}"), "{name} from {first}");
-                assert_eq!(spent, used, "{name} from {first} by {more}");
-                assert_eq!(state(&mut sliced.store, &sliced.instance), whole);
-            }
+        looked.calls += 1;
+        looked.traps += usize::from(end.is_err());
+        if before.len() < CUT_CALLS {
+            let whole = state(&mut run);
+            looked.cuts += cut(&metered, &before, (&name, &params), (&end, used, whole), rng);
         }
-        // One unit after the other, where that is not too long.
-        if used < 300 {
-            let mut sliced = start(&metered, wasm).unwrap();
-            let (end, spent) = sliced.call_in_slices(&name, &params, 0, 1);
-            assert_eq!((format!("{end:?}"), spent), (format!("{wanted:?}"), used));
-            assert_eq!(state(&mut sliced.store, &sliced.instance), whole);
-        }
+        before.push((name, params));
     }
-    calls
+}
+
+/// Cuts a call, in fresh instances that are brought to the same state by the same calls; says how often.
+fn cut(
+    metered: &Module,
+    before: &[(String, Vec<Val>)],
+    (name, params): (&str, &[Val]),
+    (wanted, used, whole): (&End, u64, StateHash),
+    rng: &mut Rng,
+) -> usize {
+    let mut ways: Vec<(u64, u64)> =
+        cuts(used, rng).into_iter().map(|first| (first, PLENTY)).collect();
+    // In many slices; and one unit after the other, where that is not too long.
+    ways.extend([0, used / 3, used / 2].map(|first| (first, 1 + used / 7)));
+    if used <= ALL_CUTS {
+        ways.push((0, 1));
+    }
+    for &(first, more) in &ways {
+        let mut sliced = start(metered).unwrap();
+        for (name, params) in before {
+            sliced.store.set_fuel(PLENTY).unwrap();
+            sliced.call(name, params);
+        }
+        let (end, spent) = sliced.call_in_slices(name, params, first, more);
+        assert_eq!(format!("{end:?}"), format!("{wanted:?}"), "{name} from {first} by {more}");
+        assert_eq!(spent, used, "{name} from {first} by {more}");
+        assert_eq!(state(&mut sliced), whole, "{name} from {first} by {more}");
+    }
+    ways.len()
 }
 
 #[test]
@@ -186,7 +254,7 @@ fn fuel_is_a_count_of_operators() {
         .and_then(|s| s.with(OperatorClass::Structure, 3))
         .and_then(|s| s.with(OperatorClass::Call, 60_000))
         .unwrap();
-    let (mut calls, mut modules) = (0, 0);
+    let (mut looked, mut modules) = (Looked::default(), 0);
     for seed in 0..2500 {
         let mut rng = Rng(seed);
         let bytes = rng.bytes(600 + 40 * (seed as usize % 80));
@@ -194,8 +262,12 @@ fn fuel_is_a_count_of_operators() {
         let schedule = if seed % 3 == 0 { costly } else { Schedule::default() };
         // Shown when the test fails: the last one is the culprit.
         println!("seed {seed}");
-        calls += compare(&wasm, schedule, &mut rng);
+        compare(&wasm, schedule, &mut rng, &mut looked);
         modules += 1;
     }
-    assert!(modules > 1000 && calls > 1500, "{calls} calls of {modules} modules");
+    println!("{modules} modules, {looked:?}");
+    assert!(modules > 1000 && looked.calls > 1500, "{modules} modules, {looked:?}");
+    let returned = looked.calls - looked.traps;
+    assert!(looked.evaluated > 1500 && returned > 400 && looked.traps > 400, "{looked:?}");
+    assert!(looked.cuts > 30_000, "{looked:?}");
 }
