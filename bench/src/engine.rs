@@ -17,6 +17,8 @@ pub enum Engine {
     Runwell,
     Cranelift,
     Winch,
+    WasmerCranelift,
+    WasmerSinglepass,
     Turbofan,
     Liftoff,
     Wasmi,
@@ -24,10 +26,12 @@ pub enum Engine {
 }
 
 impl Engine {
-    pub const ALL: [Engine; 7] = [
+    pub const ALL: [Engine; 9] = [
         Engine::Runwell,
         Engine::Cranelift,
         Engine::Winch,
+        Engine::WasmerCranelift,
+        Engine::WasmerSinglepass,
         Engine::Turbofan,
         Engine::Liftoff,
         Engine::Wasmi,
@@ -40,6 +44,8 @@ impl Engine {
             Engine::Runwell => "runwell",
             Engine::Cranelift => "cranelift",
             Engine::Winch => "winch",
+            Engine::WasmerCranelift => "wasmer-cranelift",
+            Engine::WasmerSinglepass => "wasmer-singlepass",
             Engine::Turbofan => "turbofan",
             Engine::Liftoff => "liftoff",
             Engine::Wasmi => "wasmi",
@@ -53,6 +59,8 @@ impl Engine {
             Engine::Runwell => "runwell",
             Engine::Cranelift => "wasmtime Cranelift",
             Engine::Winch => "wasmtime Winch",
+            Engine::WasmerCranelift => "wasmer Cranelift",
+            Engine::WasmerSinglepass => "wasmer Singlepass",
             Engine::Turbofan => "V8 TurboFan",
             Engine::Liftoff => "V8 Liftoff",
             Engine::Wasmi => "wasmi",
@@ -62,6 +70,10 @@ impl Engine {
 
     fn is_v8(self) -> bool {
         matches!(self, Engine::Turbofan | Engine::Liftoff)
+    }
+
+    fn is_wasmer(self) -> bool {
+        matches!(self, Engine::WasmerCranelift | Engine::WasmerSinglepass)
     }
 
     /// The command that starts it; all have the command line that [`crate::job`] describes. The native
@@ -76,8 +88,13 @@ impl Engine {
         if self.is_v8() {
             return Ok(v8_command(self));
         }
-        let mut command = Command::new(std::env::current_exe()?);
-        command.arg("peer");
+        let mut command = if self.is_wasmer() {
+            Command::new(WASMER.path())
+        } else {
+            let mut command = Command::new(std::env::current_exe()?);
+            command.arg("peer");
+            command
+        };
         command.arg(self.name());
         Ok(command)
     }
@@ -129,6 +146,10 @@ pub struct Companion {
     what: &'static str,
 }
 
+/// wasmer: nothing else depends on it, and it takes minutes to build once.
+const WASMER: Companion =
+    Companion { dir: "wasmer", program: "runwell-bench-wasmer", what: "wasmer, for some minutes" };
+
 /// What [`crate::latency`] measures of runwell.
 pub const RUNWELL_SUBJECT: Companion =
     Companion { dir: "runwell", program: "runwell-bench-latency", what: "runwell as a library" };
@@ -163,16 +184,21 @@ impl Companion {
     }
 }
 
-/// Makes sure that the engines that are not in this program are there; fetches node.
+/// Makes sure that the engines that are not in this program are there: fetches node, builds wasmer.
 ///
 /// # Errors
 /// When one cannot be had; the message says how to go on without it.
 pub fn prepare(options: &Options) -> Result<()> {
-    if options.engines.iter().any(|engine| engine.is_v8()) {
+    let without = |what: fn(Engine) -> bool| {
         let rest: Vec<&str> =
-            options.engines.iter().filter(|e| !e.is_v8()).map(|e| e.name()).collect();
-        let without = || format!("to go on without V8: --engines {}", rest.join(","));
-        v8::fetch().with_context(without)?;
+            options.engines.iter().filter(|&&e| !what(e)).map(|e| e.name()).collect();
+        format!("to go on without it: --engines {}", rest.join(","))
+    };
+    if options.engines.iter().any(|engine| engine.is_v8()) {
+        v8::fetch().with_context(|| without(Engine::is_v8))?;
+    }
+    if options.engines.iter().any(|engine| engine.is_wasmer()) {
+        WASMER.build().with_context(|| without(Engine::is_wasmer))?;
     }
     if options.engines.contains(&Engine::Runwell) && !options.runwell.is_file() {
         bail!("{} is not there: cargo build --release", options.runwell.display());

@@ -1,5 +1,5 @@
-//! Side-by-side measurements: runwell, wasmtime with Cranelift and with Winch, V8, wasmi, the native
-//! build.
+//! Side-by-side measurements: runwell, wasmtime with Cranelift and with Winch, wasmer, V8, wasmi, the
+//! native build.
 //!
 //! A process for each measurement, engines interleaved within each round, the minimum of several
 //! rounds. What is timed is alike for all: compiling one module on one thread, or the call of `_start`

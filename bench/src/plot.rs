@@ -320,11 +320,11 @@ mod tests {
         // Engines of much the same speed: two clusters, and one at each edge.
         let spots: Vec<(f64, f64, &str)> = vec![
             (200.0, 200.0, "wasmtime Cranelift"),
-            (206.0, 204.0, "another Cranelift *"),
+            (206.0, 204.0, "wasmer Cranelift *"),
             (212.0, 198.0, "V8 TurboFan"),
             (196.0, 210.0, "V8 Liftoff"),
             (700.0, 420.0, "wasmtime Winch *"),
-            (704.0, 424.0, "another baseline *"),
+            (704.0, 424.0, "wasmer Singlepass *"),
             (FIELD.right - 4.0, 100.0, "runwell"),
             (FIELD.left + 4.0, 100.0, "wasmi"),
         ];

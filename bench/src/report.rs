@@ -190,11 +190,14 @@ fn markdown(results: &Results) -> String {
          and {after:.1} when it ended, this one among them. Ratios, in parentheses, are to Cranelift, below 1 is \
          better than it.\n\n\
          The peers are pinned: wasmtime 48.0.8 with Cranelift and with Winch and wasmi 2.0.0 in \
-         `bench/Cargo.toml`, V8 as it is in npm's `node` {node}. Each has its default options, \
+         `bench/Cargo.toml`, wasmer 7.4.2 with Cranelift and with Singlepass in \
+         `bench/wasmer/Cargo.toml`, V8 as it is in npm's `node` {node}. Each has its default options, \
          but that it compiles on one thread and everything before it runs; V8 thus with its \
          optimizing compiler, TurboFan, alone, or with its baseline compiler, Liftoff, alone \
          (`bench/src/v8.rs` has the flags), which is not what it does by default. V8's programs get WASI \
-         from node, the others' from the crates that belong to them.\n\n\
+         from node, wasmer's from runwell, the others' from the crates that belong to them. The licence \
+         of wasmer's Singlepass (BUSL) allows use other than in production only; nothing of runwell \
+         depends on it.\n\n\
          The programs are those of `cargo xtask corpus`, WebAssembly and native builds by the same \
          compiler at `-O2`; `k-` marks the kernels of `corpus/kernels`. Native builds are for the \
          baseline x86-64, whose vector instructions the compiler uses.\n\n\

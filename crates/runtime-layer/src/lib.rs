@@ -23,6 +23,10 @@
 //!
 //! The interface knows sizes of 32 bits only. Where a 64-bit memory or table exceeds them, its limits
 //! are reported as the largest number there is.
+//!
+//! `wasm_component_layer`, which runs components on whatever has this interface, asks in its latest
+//! release, 0.1.18, for any version from 0.4 on, but builds with 0.4 alone. That version wants stores of
+//! data that may borrow, which runwell's are not; components have to wait for a release that follows.
 
 #![forbid(unsafe_code)]
 
