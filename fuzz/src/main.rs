@@ -4,8 +4,9 @@
 //! input that was kept. Everything is made from seeds that count up from `S`, so that a run can be
 //! repeated.
 //!
-//! `fuzz bombs [--seconds N] [--seed S] [--size BYTES] [--out DIRECTORY]` searches for modules that cost
-//! the compiler more than the known families of attacks do.
+//! `fuzz bombs [--seconds N] [--seed S] [--size BYTES] [--families NAME,NAME] [--out DIRECTORY]` searches
+//! for modules that cost the compiler more than the known families of attacks do, and starts with the
+//! families in whose name one of these stands. `fuzz bombs --replay FILE` says what one module costs.
 
 #![forbid(unsafe_code)]
 
@@ -30,7 +31,8 @@ targets:
   compile  damaged and random bytes through the compiler with every checker
   wat      damaged text through the text format and the compiler
   all      each of them in turn
-  bombs    a search for modules that make the compiler slow or large, of at most --size bytes [32768]";
+  bombs    a search for modules that make the compiler slow or large, of at most --size bytes [32768],
+           which starts with all families, or --families whose name contains one of these";
 
 /// What is allocated is counted, for the target `bombs`.
 #[global_allocator]
@@ -41,6 +43,7 @@ struct Arguments {
     seconds: u64,
     seed: u64,
     size: usize,
+    families: Vec<String>,
     jobs: usize,
     out: PathBuf,
     replay: Option<PathBuf>,
@@ -60,6 +63,7 @@ fn arguments() -> Result<Arguments, String> {
         seconds: 60,
         seed: 1,
         size: 32 << 10,
+        families: Vec::new(),
         jobs: 1,
         out: PathBuf::from("found"),
         replay: None,
@@ -71,6 +75,7 @@ fn arguments() -> Result<Arguments, String> {
             "--seconds" => arguments.seconds = number()?,
             "--seed" => arguments.seed = number()?,
             "--size" => arguments.size = number()?.max(16384) as usize,
+            "--families" => arguments.families = value.split(',').map(str::to_string).collect(),
             "--jobs" => arguments.jobs = number()?.max(1) as usize,
             "--out" => arguments.out = value.into(),
             "--replay" => arguments.replay = Some(value.into()),
@@ -90,8 +95,19 @@ fn main() -> ExitCode {
     };
     case::keep_panics_quiet();
     if arguments.targets.is_empty() {
+        if let Some(file) = &arguments.replay {
+            let module = std::fs::read(file).map_err(|error| error.to_string());
+            return match module.and_then(|module| bombs::replay(&module)) {
+                Ok(()) => ExitCode::SUCCESS,
+                Err(error) => {
+                    eprintln!("{}: {error}", file.display());
+                    ExitCode::FAILURE
+                }
+            };
+        }
         let time = Duration::from_secs(arguments.seconds);
-        return match bombs::search(time, arguments.seed, arguments.size, &arguments.out) {
+        let (seed, size, families) = (arguments.seed, arguments.size, &arguments.families);
+        return match bombs::search(time, (seed, size), families, &arguments.out) {
             Ok(0) => ExitCode::SUCCESS,
             Ok(_) => ExitCode::FAILURE,
             Err(error) => {

@@ -6,6 +6,9 @@
 //! each for work, memory, machine code, time, and time per unit of work. The last one is about the
 //! meter itself: what takes long and counts little is not charged.
 //!
+//! A family that is over a bound already is named and not searched further: its children would be over
+//! it as well, and nothing else would ever be on the boards.
+//!
 //! Modules are children of those on the boards of counted figures alone, so the search takes the same
 //! way on each machine for the same seed; how far it comes depends on the time it is given. At the
 //! end the worst of each board is made smaller, as long as it stays as bad, and also grown to four
@@ -87,7 +90,12 @@ struct Search {
 
 /// Searches for `time`; how many faults and broken promises were found. The worst modules are written
 /// to `out`.
-pub(crate) fn search(time: Duration, seed: u64, size: usize, out: &Path) -> std::io::Result<u32> {
+pub(crate) fn search(
+    time: Duration,
+    (seed, size): (u64, usize),
+    chosen: &[String],
+    out: &Path,
+) -> std::io::Result<u32> {
     std::fs::create_dir_all(out)?;
     let mut search = Search {
         rng: Rng(seed),
@@ -99,7 +107,9 @@ pub(crate) fn search(time: Duration, seed: u64, size: usize, out: &Path) -> std:
         compiled: 0,
     };
     let start = Instant::now();
-    for family in runwell_bombs::families() {
+    let is_chosen =
+        |name: &str| chosen.is_empty() || chosen.iter().any(|one| name.contains(&**one));
+    for family in runwell_bombs::families().filter(|family| is_chosen(family.name)) {
         for part in PARTS {
             if let Some(genome) = Genome::parse(&(family.make)(size / part))
                 && let Some(candidate) = Candidate::of(genome)
@@ -176,6 +186,13 @@ impl Search {
             .any(|(board, entries)| !board.counted() && enters(*board, entries, &cost));
         if timed {
             cost = measure_again(module, cost, ROUNDS - 1);
+        }
+        if family
+            && let Some(over) = Board::ALL.iter().find(|board| board.score(&cost) > board.bound())
+        {
+            let (name, score) = (over.name(), over.score(&cost));
+            println!("{origin} is over the bound: {score:.1} {} ({name})", over.unit());
+            return;
         }
         let entry =
             Rc::new(Entry { candidate: candidate.clone(), cost, origin: origin.to_string() });
@@ -274,6 +291,23 @@ impl Search {
             }
         }
         worst
+    }
+}
+
+/// Prints what compiling a module costs, on each board.
+pub(crate) fn replay(module: &[u8]) -> Result<(), String> {
+    match measure(module) {
+        Outcome::Cost(cost) => {
+            let cost = measure_again(module, cost, ROUNDS);
+            println!("{} bytes", module.len());
+            for board in Board::ALL {
+                let over = if board.score(&cost) > board.bound() { " !" } else { "" };
+                println!("{:9.2} {}{over}", board.score(&cost), board.unit());
+            }
+            Ok(())
+        }
+        Outcome::Limit(name) => Err(format!("refused: {name}")),
+        Outcome::Fault(fault) => Err(fault),
     }
 }
 
