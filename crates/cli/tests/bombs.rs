@@ -22,7 +22,7 @@ fn lists_the_families() {
 
 #[test]
 fn measures_a_family() {
-    let output = bombs(&["--json", "--sizes", "2k,4k", "data_large"]);
+    let output = bombs(&["--json", "--runs=2", "--sizes", "2k,4k", "data_large"]);
     let line = text(&output.stdout);
     assert!(line.starts_with("{\"family\":\"data_large\",\"slope\":"), "{line}");
     assert_eq!(line.matches("\"accepted\":true").count(), 2, "{line}");

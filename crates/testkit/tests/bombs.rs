@@ -43,8 +43,6 @@ const KNOWN: &[(&str, &str)] = &[
     ("pile_returns", "as pile_br_ifs, with a return each"),
     ("pile_call_indirect", "three bytes load one of the values that a wide call gives, and call"),
     ("dense_call_indirect", "three bytes check a bound, an element and a type, and call"),
-    ("dense_call_float", "three bytes compute, put a NaN right and call"),
-    ("dense_sign", "two bytes compute, put a NaN right and change a sign"),
     ("dense_convert_u64", "one byte converts, with a way for large numbers"),
     ("dense_trunc_u64", "one byte converts, with three checks"),
     ("dense_trunc_u64_f32", "as dense_trunc_u64"),
@@ -102,6 +100,7 @@ fn every_family_keeps_the_bound() {
     for family in families() {
         match (fault(family.make), known.contains_key(family.name)) {
             (Some(fault), false) => wrong.push(format!("{}: {fault}", family.name)),
+            (Some(fault), true) => println!("known: {}: {fault}", family.name),
             (None, true) => wrong.push(format!("{} is known no more, take it out", family.name)),
             _ => {}
         }

@@ -103,3 +103,21 @@ fn the_widest_programs_mean_what_a_stack_machine_makes_of_them() {
     let agreed = wide(25, 1000);
     assert!(agreed.returned > 100 && agreed.trapped == 0, "{agreed:?} is too little to tell");
 }
+
+/// What is put off in large functions comes in between, and is jumped over.
+#[test]
+fn large_functions_mean_the_same() {
+    let variants = Variants::new();
+    let mut all = Agreed::default();
+    for name in ["op_trunc", "op_trunc_sat", "op_div", "op_min_max", "op_load_far", "dense_sat_u64"]
+    {
+        let wasm = (runwell_bombs::find(name).expect("a family").make)(48 << 10);
+        for seed in 0..3 {
+            match variants.compare(&wasm, seed, STEPS) {
+                Ok(agreed) => all += agreed,
+                Err(error) => panic!("{name}, seed {seed}: {error}"),
+            }
+        }
+    }
+    assert!(all.returned > 20 && all.trapped > 0, "{all:?} is too little to tell");
+}

@@ -9,6 +9,10 @@ pub(crate) struct Bombs {
     #[arg(long, value_name = "SIZE", value_delimiter = ',', value_parser = size,
         default_value = "16k,64k,256k,1m")]
     pub(crate) sizes: Vec<usize>,
+    /// Measure each module in this many processes, and show the least time and memory
+    #[arg(long, value_name = "N", default_value = "1",
+        value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) runs: u32,
     /// Say what there is and what it attacks
     #[arg(long)]
     pub(crate) list: bool,

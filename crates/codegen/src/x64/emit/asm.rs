@@ -2,7 +2,7 @@
 //!
 //! Registers are hardware numbers; sizes are 0 to 3 for 8 to 64 bits (2 and 3 for singles and
 //! doubles). Every method writes one instruction. Jumps back take their short form if they can,
-//! jumps forward are patched once at the end.
+//! jumps forward are patched when somebody asks for it, and at the end.
 
 use crate::x64::inst::{AluKind, MovKind};
 use crate::{CompiledFunction, Error};
@@ -77,6 +77,8 @@ pub(super) struct Asm {
     labels: Vec<u32>,
     /// Offset of a 32-bit field, offset of the end of its instruction, label.
     fixups: Vec<(u32, u32, Label)>,
+    /// How many of them [`Asm::settle`] has left over: they lead to labels that were not bound then.
+    open: usize,
     relocs: Vec<(u32, u32)>,
     traps: Vec<(u32, TrapCode)>,
     constants: Vec<(u128, u32, Label)>,
@@ -162,6 +164,7 @@ impl Asm {
         self.code.clear();
         self.labels.clear();
         self.fixups.clear();
+        self.open = 0;
         self.relocs.clear();
         self.traps.clear();
         self.constants.clear();
@@ -241,13 +244,10 @@ impl Asm {
             let bytes = self.code.len();
             return Err(Error::Limit(format!("a function of {bytes} bytes of machine code")));
         }
-        for &(at, end, label) in &self.fixups {
-            let target = self.labels[label.0 as usize];
-            if target == UNBOUND {
-                return Err(Error::Bug("a jump to nowhere".into()));
-            }
-            let field = at as usize;
-            self.code[field..field + 4].copy_from_slice(&target.wrapping_sub(end).to_le_bytes());
+        self.open = 0;
+        self.settle();
+        if self.open > 0 {
+            return Err(Error::Bug("a jump to nowhere".into()));
         }
         debug_assert!(self.traps.is_sorted_by_key(|&(at, _)| at));
         Ok(CompiledFunction {
@@ -259,6 +259,22 @@ impl Asm {
             rests: Vec::new(),
             frame_bytes: 0,
         })
+    }
+
+    /// Patches what has come since the last time and leads to labels that are bound, and forgets it.
+    pub(super) fn settle(&mut self) {
+        for at in self.open..self.fixups.len() {
+            let fixup @ (field, end, label) = self.fixups[at];
+            let target = self.labels[label.0 as usize];
+            if target == UNBOUND {
+                self.fixups[self.open] = fixup;
+                self.open += 1;
+                continue;
+            }
+            let distance = target.wrapping_sub(end).to_le_bytes();
+            self.code[field as usize..field as usize + 4].copy_from_slice(&distance);
+        }
+        self.fixups.truncate(self.open);
     }
 
     fn align(&mut self, bytes: usize) {

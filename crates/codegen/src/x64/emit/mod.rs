@@ -1,12 +1,14 @@
 //! Emission for x86-64: walks instructions, places and moves, and encodes.
 //!
 //! Hot blocks come in the order of the function, then the cold ones, then what was put off: trap
-//! stubs, moves on critical edges, rare paths inside of instructions.
+//! stubs, moves on critical edges, rare paths inside of instructions. In large functions what was put off
+//! also comes in between, when it has become much ([`COLD_AT_ONCE`]), and is jumped over: until then
+//! each piece of it takes memory, and so do the jumps there and back.
 //!
 //! # Complexity
 //! Linear, on the meter as `Pass::Emit`: a step per block, edge, slot, instruction, move and byte of code. An
 //! instruction becomes a bounded number of bytes; what is put off is queued at most once per instruction
-//! or edge. Jumps are patched once; an equal constant is looked for among the last 16. The first move of
+//! or edge. Jumps are patched once, and looked at twice when their target comes late; an equal constant is looked for among the last 16. The first move of
 //! a block is found by a binary search among fewer than 2^26. Beyond its share is an error.
 
 mod asm;
@@ -47,6 +49,9 @@ const RCX: u8 = 1;
 const RDX: u8 = 2;
 const RSI: u8 = 6;
 const RDI: u8 = 7;
+
+/// Pieces of code that are put off at the most, until they are emitted together.
+const COLD_AT_ONCE: usize = 2048;
 
 /// Code that is put off behind the blocks.
 #[derive(Copy, Clone, Debug)]
@@ -157,6 +162,9 @@ impl Emit<'_> {
         let mut next_move = moves.partition_point(|&(at, _)| at < data.first);
         let insts = &input.code.insts[data.first as usize..data.end as usize];
         for (index, inst) in (data.first..).zip(insts) {
+            if self.mem.cold.len() >= COLD_AT_ONCE {
+                self.cold_between(work);
+            }
             self.at_src(inst.src);
             while let Some((_, mv)) = moves.get(next_move).filter(|&&(at, _)| at == index) {
                 self.emit_move(mv);
@@ -169,6 +177,18 @@ impl Emit<'_> {
         }
         work.charge(Pass::Emit, insts.len());
         work.check(Pass::Emit)
+    }
+
+    /// Emits what was put off before the next instruction, which is reached by a jump over it.
+    #[cold]
+    fn cold_between(&mut self, work: &mut Work) {
+        let next = self.next;
+        let over = self.asm().label();
+        self.asm().jmp(over);
+        self.cold(work);
+        self.asm().bind(over);
+        self.asm().settle();
+        (self.next, self.zero) = (next, None);
     }
 
     /// Emits what was put off. Nothing of it puts off more than traps.
@@ -191,6 +211,7 @@ impl Emit<'_> {
                 Cold::Rest(rest, back) => self.rest(rest, back),
             }
         }
+        self.mem.cold.clear();
         work.charge(Pass::Emit, at);
     }
 

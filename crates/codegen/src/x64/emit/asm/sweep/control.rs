@@ -75,6 +75,35 @@ fn jumps(s: &mut Sweep) {
 }
 
 #[test]
+fn jumps_are_patched_when_somebody_asks_for_it() {
+    let mut asm = Asm::default();
+    let (near, far) = (asm.label(), asm.label());
+    asm.jmp(far);
+    asm.jmp(near);
+    asm.bind(near);
+    asm.settle();
+    assert_eq!((asm.fixups.len(), asm.open), (1, 1));
+    asm.jmp(far);
+    asm.settle();
+    assert_eq!((asm.fixups.len(), asm.open), (2, 2));
+    asm.ret();
+    asm.bind(far);
+    asm.settle();
+    assert_eq!((asm.fixups.len(), asm.open), (2, 2), "what is left over waits for the end");
+    asm.trap(TrapCode::Unreachable);
+    let done = asm.finish().expect("finishes");
+    let targets: Vec<u64> = Decoder::with_ip(64, &done.code[..15], 0, DecoderOptions::NONE)
+        .iter()
+        .map(|inst| inst.near_branch64())
+        .collect();
+    assert_eq!(targets, [16, 10, 16]);
+    asm.clear();
+    let nowhere = asm.label();
+    asm.jmp(nowhere);
+    assert!(matches!(asm.finish(), Err(Error::Bug(_))));
+}
+
+#[test]
 fn traps_are_recorded_where_they_are() {
     let mut asm = Asm::default();
     asm.ret();

@@ -265,8 +265,18 @@ fn displacement_bytes(mem: &Mem) -> usize {
 }
 
 /// Methods of the assembler that write no instruction.
-const NO_INSTRUCTIONS: [&str; 9] =
-    ["expect", "clear", "label", "bind", "offset", "may_trap", "constant", "jump_table", "finish"];
+const NO_INSTRUCTIONS: [&str; 10] = [
+    "expect",
+    "clear",
+    "label",
+    "bind",
+    "offset",
+    "may_trap",
+    "constant",
+    "jump_table",
+    "settle",
+    "finish",
+];
 
 #[test]
 fn every_encoder_is_swept() {
