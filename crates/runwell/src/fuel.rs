@@ -263,6 +263,7 @@ pub(crate) fn payload(mut error: Error, ty: &FuncType) -> Payload {
 
 /// What came of a call that may be suspended.
 #[derive(Debug)]
+#[must_use = "a call that is suspended goes on or has to be cancelled"]
 pub enum ResumableCall {
     /// It returned; the results are where the caller wanted them.
     Finished,
@@ -270,7 +271,11 @@ pub enum ResumableCall {
     Suspended(SuspendedCall),
 }
 
-/// A call that stopped and can go on.
+/// A call that stopped and can go on: with [`SuspendedCall::resume`] or [`SuspendedCall::answer`], by
+/// [`SuspendedCall::needs_fuel`].
+///
+/// Until then the store runs nothing else. Where this is lost, [`Store::cancel_suspended`] gives the call up.
+#[must_use = "a call that is suspended goes on or has to be cancelled"]
 pub struct SuspendedCall {
     /// The store and the number of the suspension in it: results are read by `ty`, so this must not go
     /// on with any other call.
@@ -456,6 +461,37 @@ impl SuspendedCall {
 
     /// Goes on with a call that waits for the answer of a host function: as if that had returned
     /// `answer`.
+    ///
+    /// Where the host function fails after all, [`SuspendedCall::cancel`] the call: its error would have
+    /// ended the call as well, and no guest sees errors of the host.
+    ///
+    /// ```
+    /// use runwell::{Engine, Linker, Module, ResumableCall, Store, Suspend, Val};
+    ///
+    /// # fn main() -> runwell::Result<()> {
+    /// let engine = Engine::default();
+    /// let mut linker = Linker::<()>::new(&engine);
+    /// linker.func_wrap("net", "size_of", |page: i32| -> runwell::Result<i64> {
+    ///     Err(Suspend::new(page).into())
+    /// })?;
+    /// let module = Module::new(&engine, r#"(module
+    ///     (import "net" "size_of" (func $size_of (param i32) (result i64)))
+    ///     (func (export "sum") (result i64)
+    ///         (i64.add (call $size_of (i32.const 7)) (call $size_of (i32.const 8)))))"#)?;
+    /// let mut store = Store::new(&engine, ());
+    /// let instance = linker.instantiate(&mut store, &module)?;
+    /// let sum = instance.get_func(&mut store, "sum").unwrap();
+    /// let mut results = [Val::I64(0)];
+    /// let mut call = sum.call_resumable(&mut store, &[], &mut results)?;
+    /// while let ResumableCall::Suspended(suspended) = call {
+    ///     // Whenever the answer is there, on whatever thread.
+    ///     let size = i64::from(*suspended.request::<i32>().unwrap()) * 1000;
+    ///     call = suspended.answer(&mut store, &[Val::I64(size)], &mut results)?;
+    /// }
+    /// assert_eq!(results[0].unwrap_i64(), 15_000);
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// As for [`Func::call`]; when the answer has other types than the host function's results.

@@ -282,7 +282,8 @@ fn what_differs_behind_a_suspension_is_named() -> Result<()> {
     let ResumableCall::Suspended(call) = run.call_resumable(&mut store, &[], &mut [])? else {
         panic!("it waits")
     };
-    call.answer(&mut store, &[Val::I64(6)], &mut [])?;
+    let end = call.answer(&mut store, &[Val::I64(6)], &mut [])?;
+    assert!(matches!(end, ResumableCall::Finished));
     store.finish_recording(b"")?;
     let bytes = log.bytes();
     assert!(matches!(replay(&Config::new(), bytes.clone())?, Ending::Complete { .. }));

@@ -7,18 +7,18 @@
 
 #![forbid(unsafe_code)]
 
-pub use runwell_crosscheck::count;
 pub mod differential;
 pub mod filetest;
 pub mod generate;
+pub mod linked;
 pub mod program;
 pub mod reduce;
 pub mod storm;
 pub mod subject;
 pub mod variants;
 
-pub use runwell_crosscheck::oracle;
 pub mod wide;
+pub use runwell_crosscheck::{count, oracle};
 
 /// Whether what a module does may depend on the bits of the NaNs that its operations make.
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]

@@ -52,13 +52,13 @@ impl fmt::Display for Error {
                 write!(f, ": {}", std::io::Error::from_raw_os_error(errno))
             }
             Error::Suspended => f.write_str(
-                "the store has a suspended call: resume it or drop it before calling anything else",
+                "a call of the store is suspended: go on with it or cancel it before calling anything else",
             ),
             Error::HostStack => f.write_str(
                 "the host's thread has too little stack left for another call into a guest: give the \
                  thread a larger stack, or stores less (Config::max_wasm_stack)",
             ),
-            Error::NotSuspended => f.write_str("the store has no suspended call to resume"),
+            Error::NotSuspended => f.write_str("the call is not suspended in this store: it was cancelled, or is of another one"),
             Error::Limit { what, wanted, limit } => {
                 write!(f, "{what}: {wanted} wanted, the limit is {limit}")
             }

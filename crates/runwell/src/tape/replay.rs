@@ -8,7 +8,7 @@ use super::player::Player;
 use crate::instance::Instance;
 use crate::state::StateHash;
 use crate::store::Store;
-use crate::{Config, Engine, Error, Global, Memory, Module, Result, WasmBacktrace};
+use crate::{Config, Engine, Error, Global, Memory, Module, Result, Table, WasmBacktrace};
 use runwell_abi::fuel::{OperatorClass, SCHEDULE_VERSION, Schedule};
 use std::fmt;
 use std::io::Read;
@@ -229,6 +229,12 @@ impl Replay {
     pub fn memories(&self) -> Vec<Memory> {
         let opaque = &self.store.inner().opaque;
         (0..opaque.memories.len()).map(|at| Memory::from_index(opaque, at as u32)).collect()
+    }
+
+    /// All tables of the store, in the order in which they were made.
+    pub fn tables(&self) -> Vec<Table> {
+        let opaque = &self.store.inner().opaque;
+        (0..opaque.tables.len()).map(|at| Table::from_index(opaque, at as u32)).collect()
     }
 
     /// All globals of the store, in the order in which they were made.
