@@ -38,19 +38,15 @@ const KNOWN: &[(&str, &str)] = &[
     ("pile_copysign", "as pile_div, with signs"),
     ("pile_rotate", "as pile_div, with rotations"),
     ("pile_table_sets", "two bytes load two of the values that a wide call gives, for a table"),
-    ("pile_br_ifs", "two bytes load one of the values that a wide call gives, and branch"),
-    ("pile_ifs", "three bytes load one of the values that a wide call gives, and branch"),
-    ("pile_returns", "as pile_br_ifs, with a return each"),
+    ("pile_returns", "two bytes load one of the values that a wide call gives, and return"),
     ("pile_call_indirect", "three bytes load one of the values that a wide call gives, and call"),
     ("dense_call_indirect", "three bytes check a bound, an element and a type, and call"),
-    ("dense_convert_u64", "one byte converts, with a way for large numbers"),
     ("dense_trunc_u64", "one byte converts, with three checks"),
     ("dense_trunc_u64_f32", "as dense_trunc_u64"),
     ("dense_trunc_s64", "as dense_trunc_u64"),
     ("dense_trunc_s32", "as dense_trunc_u64"),
     ("dense_trunc_u32", "as dense_trunc_u64"),
     ("dense_sat_u64", "as dense_trunc_u64"),
-    ("loops_carry", "a loop of eight parameters"),
 ];
 
 /// What is wrong with how a family is compiled, at the first size where something is.

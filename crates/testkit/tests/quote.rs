@@ -44,9 +44,7 @@ const EXCEEDED: &[&str] = &[
     "dense_convert_u64",
     "dense_popcnt",
     "dense_resize",
-    "dense_round",
     "dense_sat_u64",
-    "dense_sqrt",
     "dense_table_get",
 ];
 

@@ -217,7 +217,7 @@ const EDGE_MOVES_FREE: usize = 256;
 
 /// Instructions from which on scratch memory is given back before code is emitted, which lowers the
 /// peak; for smaller functions it is worth more kept.
-const LARGE: usize = 1 << 14;
+const LARGE: usize = 1 << 12;
 
 /// The allocator with its scratch memory, to be used for one function after the other.
 #[derive(Default, Debug)]
