@@ -14,7 +14,7 @@ use anyhow::{Context, Result, bail};
 use crate::Options;
 use crate::bombs_plot::{Panel, Series, svg};
 use crate::corpus;
-use crate::engine::Engine;
+use crate::engine::{self, Engine};
 use crate::measure;
 use crate::process;
 use crate::results::machine;
@@ -77,6 +77,7 @@ struct Wanted {
 pub fn command(args: &[String]) -> Result<()> {
     let (wanted, mut options) = parse(args)?;
     options.engines.retain(|&engine| engine != Engine::Native);
+    engine::prepare(&options)?;
     let directory = corpus::root().join("target/bench/bombs");
     std::fs::create_dir_all(&directory)?;
     let mut rows = Vec::new();
