@@ -22,6 +22,8 @@ impl Features {
     pub const BMI2: Features = Features(4);
     /// `lzcnt`.
     pub const LZCNT: Features = Features(8);
+    /// `vrangess`, `vrangesd`.
+    pub const AVX512DQ: Features = Features(16);
 
     /// True when all of `other`'s extensions are in `self`.
     pub const fn has(self, other: Features) -> bool {

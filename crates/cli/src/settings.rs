@@ -105,6 +105,7 @@ fn extensions(features: Features) -> String {
         (Features::BMI1, "bmi1"),
         (Features::BMI2, "bmi2"),
         (Features::LZCNT, "lzcnt"),
+        (Features::AVX512DQ, "avx512dq"),
     ];
     let present = known.iter().filter(|(feature, _)| features.has(*feature));
     let names: Vec<&str> =

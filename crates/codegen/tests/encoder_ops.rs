@@ -23,8 +23,11 @@ use runwell_ir::op::OPS;
 use runwell_ir::{Function, Inst, Op, Work, parse, verify};
 use std::collections::BTreeSet;
 
-const ALL: Features =
-    Features(Features::AVX.0 | Features::BMI1.0 | Features::BMI2.0 | Features::LZCNT.0);
+const ALL: Features = Features::AVX
+    .with(Features::BMI1)
+    .with(Features::BMI2)
+    .with(Features::LZCNT)
+    .with(Features::AVX512DQ);
 
 /// Functions 0 and 1 are imported, all others escape. Memories: 0 plain, 1 always checked, 2 with
 /// 64-bit addresses. Tables: 0 imported, 1 own, 2 own with 64-bit indices. Global 0 is imported.
@@ -63,6 +66,7 @@ fn envs() -> Vec<(ModuleEnv, Features)> {
         (ALL, true, false),
         (ALL, false, true),
         (Features::default().with(Features::LZCNT), false, false),
+        (Features::AVX, true, false),
     ];
     let one = |(features, guarded, leave)| (env(features, guarded, leave), features);
     list.into_iter().map(one).collect()

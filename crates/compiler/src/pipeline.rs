@@ -2,7 +2,7 @@
 
 use crate::budget::{self, Figures, Ledger};
 use crate::error::Error;
-use crate::image::{FUNC_ALIGN, FuncRange, Image, MAX_TEXT_BYTES};
+use crate::image::{FuncRange, Image, MAX_TEXT_BYTES, func_align};
 use crate::options::Options;
 use crate::quote;
 use crate::report::{Report, Resource, Use};
@@ -379,7 +379,7 @@ impl Part {
             self.relocs = compiled.relocs;
             return Ok(());
         }
-        let start = image.text.len().next_multiple_of(FUNC_ALIGN);
+        let start = image.text.len().next_multiple_of(func_align(compiled.code.len()));
         check_text((start + compiled.code.len()) as u64)?;
         image.text.resize(start, PADDING);
         let start = start as u32;
@@ -400,6 +400,9 @@ impl Part {
 
 /// Bytes that copying counts as one step.
 const STEP_BYTES: usize = 16;
+
+/// Alignment of parts: that of the functions that are aligned most.
+const PART_ALIGN: usize = func_align(usize::MAX);
 
 /// Fills gaps between functions: `int3`.
 const PADDING: u8 = 0xcc;
@@ -423,7 +426,7 @@ fn check_text(bytes: u64) -> Result<(), Error> {
 /// function has been charged for that, at a step per [`STEP_BYTES`], where functions are added up.
 fn link(parts: Vec<Part>, info: &ModuleInfo, work: &mut Steps) -> Result<Image, Error> {
     let sum = |of: fn(&Part) -> usize| parts.iter().map(of).sum::<usize>();
-    let text_bytes = sum(|part| part.image.text.len().next_multiple_of(FUNC_ALIGN));
+    let text_bytes = sum(|part| part.image.text.len().next_multiple_of(PART_ALIGN));
     check_text(text_bytes as u64)?;
     let mut image = Image {
         text: Vec::with_capacity(text_bytes),
@@ -435,7 +438,7 @@ fn link(parts: Vec<Part>, info: &ModuleInfo, work: &mut Steps) -> Result<Image, 
     let mut relocs = Vec::with_capacity(sum(|part| part.relocs.len()));
     work.charge(Pass::Link, parts.len());
     for part in parts {
-        let base = image.text.len().next_multiple_of(FUNC_ALIGN);
+        let base = image.text.len().next_multiple_of(PART_ALIGN);
         image.text.resize(base, PADDING);
         let base = base as u32;
         let from = part.image;

@@ -198,6 +198,7 @@ fn host_target() -> Result<Target> {
         (is_x86_feature_detected!("bmi1"), Features::BMI1),
         (is_x86_feature_detected!("bmi2"), Features::BMI2),
         (is_x86_feature_detected!("lzcnt"), Features::LZCNT),
+        (is_x86_feature_detected!("avx512dq"), Features::AVX512DQ),
     ] {
         if present {
             features = features.with(feature);

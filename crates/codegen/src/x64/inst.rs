@@ -103,7 +103,8 @@ mops! {
     FCopysign,
     /// `def = a, NaN made canonical`, def in a's register.
     FCanon,
-    /// `def = a, NaN made canonical`, without a branch; b, if there, holds the canonical one. Needs AVX.
+    /// `def = a, NaN made canonical`, without a branch; b, if there, holds the canonical one. Kind 0 needs
+    /// AVX, kind 1 AVX512DQ.
     FCanon3,
     /// `address = a, NaN made canonical`. Kind: [`MovKind`], of a float.
     StoreCanon,

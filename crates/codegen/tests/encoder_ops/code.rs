@@ -86,6 +86,7 @@ fn supported(inst: &Instruction, features: Features) -> Result<(), String> {
             CpuidFeature::BMI2 => Features::BMI2,
             CpuidFeature::LZCNT => Features::LZCNT,
             CpuidFeature::AVX => Features::AVX,
+            CpuidFeature::AVX512DQ => Features::AVX512DQ,
             // The level x86-64-v2.
             CpuidFeature::INTEL8086
             | CpuidFeature::INTEL186

@@ -1,7 +1,7 @@
 //! What belongs to a module as a whole: everything but function bodies, and putting functions together.
 
 use super::table::{Cost, Counts, Table};
-use crate::image::{FUNC_ALIGN, FuncRange};
+use crate::image::{FUNC_ALIGN, FuncRange, func_align};
 use runwell_abi::fuel::{BYTES_SHIFT, ELEMENTS_SHIFT, OperatorClass, Schedule};
 use runwell_wasm::survey::{BodyFacts, OpKind};
 use runwell_wasm::{ConstExpr, ExternKind, ModuleInfo, SegmentMode};
@@ -49,7 +49,9 @@ impl Sums {
     pub(super) fn add(&mut self, facts: &BodyFacts, cost: &Cost) {
         let of = |kind: OpKind| u64::from(facts.ops[kind as usize]);
         self.work += cost.work;
-        self.code += cost.code;
+        // What is lost to its alignment comes before it.
+        self.code +=
+            cost.code + func_align(usize::try_from(cost.code).unwrap_or(usize::MAX)) as u64 - 1;
         self.tables += cost.tables;
         self.calls += of(OpKind::Call) + of(OpKind::CallIndirect) + of(OpKind::TailCall);
         self.functions += 1;
@@ -64,8 +66,7 @@ impl Sums {
 
     /// The figures of the module.
     pub(super) fn total(&self, bytes: u64, info: &ModuleInfo, table: &Table) -> Cost {
-        // Functions are aligned one by one.
-        let mut code = self.code + self.functions * (FUNC_ALIGN as u64 - 1);
+        let mut code = self.code;
         if self.leaves {
             code += RESTORED * (self.calls + self.functions);
         }

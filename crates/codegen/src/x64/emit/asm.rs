@@ -277,6 +277,32 @@ impl Asm {
         self.fixups.truncate(self.open);
     }
 
+    /// Goes to the next multiple of `bytes` from the function's start by instructions that do nothing.
+    pub(super) fn align_code(&mut self, bytes: usize) {
+        /// The longest one: a multi-byte `nop` with three more prefixes.
+        const NOP: [u8; 11] = [0x66, 0x66, 0x2e, 0x0f, 0x1f, 0x84, 0, 0, 0, 0, 0];
+        /// The shorter ones, by their length.
+        const SHORT: [&[u8]; 11] = [
+            &[],
+            &[0x90],
+            &[0x66, 0x90],
+            &[0x0f, 0x1f, 0],
+            &[0x0f, 0x1f, 0x40, 0],
+            &[0x0f, 0x1f, 0x44, 0, 0],
+            &[0x66, 0x0f, 0x1f, 0x44, 0, 0],
+            &[0x0f, 0x1f, 0x80, 0, 0, 0, 0],
+            &[0x0f, 0x1f, 0x84, 0, 0, 0, 0, 0],
+            &[0x66, 0x0f, 0x1f, 0x84, 0, 0, 0, 0, 0],
+            &[0x66, 0x2e, 0x0f, 0x1f, 0x84, 0, 0, 0, 0, 0],
+        ];
+        let mut gap = self.code.len().next_multiple_of(bytes) - self.code.len();
+        while gap > 0 {
+            let nop = SHORT.get(gap).copied().unwrap_or(&NOP);
+            self.code.extend_from_slice(nop);
+            gap -= nop.len();
+        }
+    }
+
     fn align(&mut self, bytes: usize) {
         while !self.code.len().is_multiple_of(bytes) {
             self.code.push(0xcc);
@@ -780,6 +806,22 @@ impl Asm {
         let pp = if size == 2 { 2 } else { 3 };
         self.vex(Vex { map: 1, pp, opcode: 0xc2, imm: 1 }, false, to, left, Rm::Reg(right));
         self.bytes(&[3]);
+    }
+
+    /// The lesser of two floats by `vrange`, with its sign. Needs AVX512DQ.
+    pub(super) fn frange(&mut self, size: u32, to: u8, left: u8, right: u8) {
+        // EVEX, no mask: what extends registers is inverted, and there are none beyond 15.
+        let not = |r: u8| u8::from(r < 8);
+        let wide = u8::from(size == 3);
+        self.bytes(&[
+            0x62,
+            not(to) << 7 | 0x40 | not(right) << 5 | 0x10 | 3,
+            wide << 7 | (!left & 15) << 3 | 4 | 1,
+            8,
+            0x51,
+            0xc0 | (to & 7) << 3 | right & 7,
+            4,
+        ]);
     }
 
     /// Per lane, `set` where the top bit of `mask` is set, else `clear`. Needs AVX.

@@ -25,11 +25,15 @@ use crate::frame::Frame;
 use crate::lower::CHECK_EVERY;
 use crate::regalloc::{Loc, Move};
 use crate::vcode::{PReg, RegClass, VInst};
-use crate::x64::inst::{Aux, MovKind};
+use crate::x64::inst::{Aux, MOp, MovKind};
 use crate::{CompiledFunction, Error};
 use runwell_ir::scratch;
 use runwell_ir::work::{Pass, Stopped};
 use runwell_ir::{Block, TrapCode, Work};
+
+/// A line of the caches, in bytes. A loop that jumps through a table each time starts with one: how far it
+/// is from the start of a line to that jump may decide over half of its time.
+const LINE_BYTES: usize = 64;
 
 /// `rsp`.
 const RSP: u8 = 4;
@@ -152,9 +156,23 @@ impl Emit<'_> {
         }
     }
 
+    /// True for the header of a loop that ends in a jump through a table: the heart of an interpreter.
+    fn dispatches(&self, block: Block) -> bool {
+        let code = self.input.code;
+        let data = &code.blocks[block.index()];
+        let loops = &self.input.func.loops;
+        loops.get(data.loop_id.index()).is_some_and(|around| around.header == block)
+            && code.insts[data.first as usize..data.end as usize]
+                .last()
+                .is_some_and(|last| MOp::from_u16(last.op) == MOp::JmpTable)
+    }
+
     fn block(&mut self, block: Block, work: &mut Work) -> Result<(), Stopped> {
         let input = self.input;
         let label = self.mem.block_labels[block.index()];
+        if self.dispatches(block) {
+            self.asm().align_code(LINE_BYTES);
+        }
         self.asm().bind(label);
         self.zero = None;
         let data = &input.code.blocks[block.index()];

@@ -241,8 +241,12 @@ impl Emit<'_> {
 
     /// A branch on every float that is stored would be cheaper where they are few, but floating-point
     /// code has many, and comparing into the flags costs more than into a register.
+    ///
+    /// The minimum of `vrange` takes the other operand if one is a quiet NaN, and the first one if both
+    /// are: with the canonical NaN first it does all at once. What arithmetic makes is no signalling NaN.
     pub(super) fn canon3(&mut self, inst: &VInst) {
-        let size = Aux(inst.aux).size();
+        let aux = Aux(inst.aux);
+        let size = aux.size();
         let (def, source) = (self.reg(inst, 0), self.reg(inst, 1));
         let canonical = if inst.operands > 2 {
             self.rm(inst, 2)
@@ -250,6 +254,17 @@ impl Emit<'_> {
             let bits = if size == 2 { 0x7fc0_0000 } else { 0x7ff8 << 48 };
             Rm::Mem(self.asm().constant(bits, 16))
         };
+        if aux.kind() == 1 {
+            let canonical = match canonical {
+                Rm::Reg(reg) => reg,
+                Rm::Mem(_) => {
+                    let kind = if size == 2 { MovKind::F32 } else { MovKind::F64 };
+                    self.asm().movx(kind, X15, canonical);
+                    X15
+                }
+            };
+            return self.asm().frange(size, def, canonical, source);
+        }
         self.asm().funordered(size, X15, source, source);
         self.asm().fblend(size, def, source, canonical, X15);
     }

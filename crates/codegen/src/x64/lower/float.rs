@@ -109,7 +109,9 @@ pub(super) fn unary(cx: &mut Lower<'_>, index: u32, inst: &Inst) {
 /// The canonical NaN if `source` is a NaN, else `source`.
 pub(in crate::x64) fn canon(cx: &mut Lower<'_>, source: VReg, ty: Type) -> VReg {
     let (def, aux) = (cx.temp(ty), Aux::sized(float_size(ty)));
-    if cx.env.target.features.has(Features::AVX) {
+    let features = cx.env.target.features;
+    if features.has(Features::AVX) {
+        let aux = aux.with_kind(u32::from(features.has(Features::AVX512DQ)));
         // Reading the constant again and again takes up what loops that load floats are short of.
         match cx.canonical(ty) {
             Some(nan) => {

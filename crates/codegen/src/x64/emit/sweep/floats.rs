@@ -139,6 +139,19 @@ impl Sized<'_> {
             .by_size("vblendvps {0x}, {1x}, [{2m}], xmm15", "vblendvpd {0x}, {1x}, [{2m}], xmm15");
         let form = super::form(MOp::FCanon3, self.aux(0), 0, &[Float, Float, Spill(0)]);
         self.check(&form, |_| true, &[unordered, blend, "ret"]);
+        let ranges = [
+            (
+                &[Float, Float][..],
+                self.by_size("movss xmm15, [0x7fc00000]", "movss xmm15, [0x7ff8000000000000]"),
+            ),
+            (&[Float, Float, Spill(0)][..], "movss xmm15, [{2m}]"),
+        ];
+        for (operands, load) in ranges {
+            let form = super::form(MOp::FCanon3, self.aux(1), 0, operands);
+            self.check(&form, |_| true, &[load, "vrangess {0x}, xmm15, {1x}, 4", "ret"]);
+        }
+        let form = super::form(MOp::FCanon3, self.aux(1), 0, &[Float, Float, Float]);
+        self.check(&form, |_| true, &["vrangess {0x}, {2x}, {1x}, 4", "ret"]);
         let form = super::form(MOp::FCanon, self.aux(0), 0, &[Float, Tied]);
         self.check(&form, |_| true, &["ucomiss {0x}, {0x}", "jp @3", "ret", nan, "jmp @2"]);
     }

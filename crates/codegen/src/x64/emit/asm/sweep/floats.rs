@@ -96,9 +96,10 @@ fn three_operands(s: &mut Sweep) {
 }
 
 fn blends(s: &mut Sweep) {
-    for (size, compare, blend) in
-        [(2, Mnemonic::Vcmpss, Mnemonic::Vblendvps), (3, Mnemonic::Vcmpsd, Mnemonic::Vblendvpd)]
-    {
+    for (size, compare, blend, range) in [
+        (2, Mnemonic::Vcmpss, Mnemonic::Vblendvps, Mnemonic::Vrangess),
+        (3, Mnemonic::Vcmpsd, Mnemonic::Vblendvpd, Mnemonic::Vrangesd),
+    ] {
         for to in numbers() {
             for left in numbers() {
                 for other in [0, 7, 8, 15, to] {
@@ -108,6 +109,14 @@ fn blends(s: &mut Sweep) {
                         s,
                         funordered(size, to, left, other),
                         compare,
+                        [want[0], want[1], want[2], want[3]]
+                    );
+                    // The minimum, with the sign of the outcome.
+                    let want = [regs[0], regs[1], regs[2], imm(4, 0, 1)];
+                    ask!(
+                        s,
+                        frange(size, to, left, other),
+                        range,
                         [want[0], want[1], want[2], want[3]]
                     );
                 }

@@ -264,8 +264,8 @@ fn displacement_bytes(mem: &Mem) -> usize {
     }
 }
 
-/// Methods of the assembler that write no instruction.
-const NO_INSTRUCTIONS: [&str; 10] = [
+/// Methods of the assembler that write no instruction, or several that do nothing.
+const NO_INSTRUCTIONS: [&str; 11] = [
     "expect",
     "clear",
     "label",
@@ -275,8 +275,26 @@ const NO_INSTRUCTIONS: [&str; 10] = [
     "constant",
     "jump_table",
     "settle",
+    "align_code",
     "finish",
 ];
+
+#[test]
+fn gaps_are_filled_with_few_instructions_that_do_nothing() {
+    for before in 0..=64 {
+        let mut asm = Asm { code: vec![0xc3; before], ..Asm::default() };
+        asm.align_code(64);
+        assert!(asm.code.len().is_multiple_of(64) && asm.code.len() < before + 64);
+        let gap = &asm.code[before..];
+        let mut decoder = Decoder::new(64, gap, DecoderOptions::NONE);
+        let mut count = 0;
+        for inst in &mut decoder {
+            assert_eq!(inst.mnemonic(), Mnemonic::Nop, "{gap:02x?}");
+            count += 1;
+        }
+        assert!(count <= gap.len().div_ceil(11), "{gap:02x?}");
+    }
+}
 
 #[test]
 fn every_encoder_is_swept() {
