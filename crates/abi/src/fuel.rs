@@ -28,13 +28,19 @@
 //! a table and `table.grow` one unit per [`ELEMENTS_PER_UNIT`] elements, rounded down, whether it then
 //! succeeds or traps: it is charged before it acts.
 //!
+//! Operators that hand many values on cost by those: a call by its arguments and results, a tail call by
+//! its arguments, a branch (taken or not) by what its label takes, `return` and the end of a function by
+//! its results, `else`, and the `end` of other constructs, by what falls through them, `loop` by what it is
+//! entered with. That is one unit per [`VALUES_PER_UNIT`] values of the operator, rounded down. Entering a
+//! function costs the same for the locals that it declares, parameters apart: they are set to zero.
+//!
 //! The defaults are version [`SCHEDULE_VERSION`]. A change of any default, or of what a class
 //! contains, is a new version.
 
 use core::fmt;
 
-/// The version of the default schedule and of the classes.
-pub const SCHEDULE_VERSION: u32 = 1;
+/// The version of the default schedule, of the classes and of what is charged on top.
+pub const SCHEDULE_VERSION: u32 = 2;
 
 /// Bytes that a bulk operator moves per unit.
 pub const BYTES_PER_UNIT: u64 = 1 << BYTES_SHIFT;
@@ -44,6 +50,10 @@ pub const BYTES_SHIFT: u32 = 6;
 pub const ELEMENTS_PER_UNIT: u64 = 1 << ELEMENTS_SHIFT;
 /// [`ELEMENTS_PER_UNIT`] as a power of two.
 pub const ELEMENTS_SHIFT: u32 = 3;
+/// Values that an operator hands on, or locals that a function declares, per unit.
+pub const VALUES_PER_UNIT: u64 = 1 << VALUES_SHIFT;
+/// [`VALUES_PER_UNIT`] as a power of two.
+pub const VALUES_SHIFT: u32 = 3;
 
 macro_rules! classes {
     ($($(#[$doc:meta])* $name:ident $text:literal $cost:literal;)*) => {

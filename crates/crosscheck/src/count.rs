@@ -1,17 +1,19 @@
 //! Counting operators in the guest itself: the independent answer to "how much fuel is that".
 //!
-//! A module is rewritten so that each operator first adds its cost to a global, and bulk operators what
-//! their length costs. Run without metering, the global says what a plain count of executed operators
+//! A module is rewritten so that each operator first adds its cost to a global, bulk operators what
+//! their length costs, and operators that hand on values what these cost. Run without metering, the global says what a plain count of executed operators
 //! gives, whatever the compiler makes of the code around it.
 
-use runwell_abi::fuel::{BYTES_SHIFT, ELEMENTS_SHIFT, OperatorClass, Schedule, class_of};
+use runwell_abi::fuel::{
+    BYTES_SHIFT, ELEMENTS_SHIFT, OperatorClass, Schedule, VALUES_PER_UNIT, class_of,
+};
 use std::convert::Infallible;
 use wasm_encoder::reencode::{self, Error, Reencode};
 use wasm_encoder::{
     CodeSection, ConstExpr, ExportKind, ExportSection, Function, GlobalSection, GlobalType,
     Instruction, Module, SectionId, ValType,
 };
-use wasmparser::{BinaryReader, FunctionBody, Operator};
+use wasmparser::{BinaryReader, BlockType, FunctionBody, Operator};
 
 /// The name under which the counter is exported.
 pub const COUNTER: &str = "executed operators";
@@ -29,13 +31,16 @@ pub fn counting(wasm: &[u8], schedule: Schedule) -> Result<Vec<u8>, String> {
     Ok(module.finish())
 }
 
-/// Which lengths are 64 bits wide.
+/// Which lengths are 64 bits wide, and what functions take and give.
 struct Types {
     memories: Vec<bool>,
     tables: Vec<bool>,
     globals: u32,
-    /// Parameters of each own function.
-    params: Vec<u32>,
+    /// Parameters and results of each type.
+    types: Vec<(u64, u64)>,
+    /// The type of each function, imported ones first.
+    funcs: Vec<u32>,
+    imported: u32,
 }
 
 impl Types {
@@ -43,13 +48,52 @@ impl Types {
         let limits = runwell_wasm::Limits::default();
         let parsed = runwell_wasm::Parsed::parse(wasm, &limits).map_err(|e| format!("{e:?}"))?;
         let info = &parsed.info;
-        let own = &info.funcs[info.imported_funcs() as usize..];
+        let len = |values: usize| values as u64;
         Ok(Types {
             memories: info.memories.iter().map(|ty| ty.memory64).collect(),
             tables: info.tables.iter().map(|ty| ty.table64).collect(),
             globals: info.globals.len() as u32,
-            params: own.iter().map(|&ty| info.types[ty as usize].params.len() as u32).collect(),
+            types: info
+                .types
+                .iter()
+                .map(|ty| (len(ty.params.len()), len(ty.results.len())))
+                .collect(),
+            funcs: info.funcs.clone(),
+            imported: info.imported_funcs(),
         })
+    }
+
+    fn of_block(&self, ty: BlockType) -> (u64, u64) {
+        match ty {
+            BlockType::Empty => (0, 0),
+            BlockType::Type(_) => (0, 1),
+            BlockType::FuncType(index) => self.types[index as usize],
+        }
+    }
+
+    /// The values that `op` hands on, where the labels in `open` are open: what a branch to each takes and
+    /// what falls through its end, the function's first.
+    fn moved(&self, op: &Operator<'_>, open: &[(u64, u64)]) -> u64 {
+        let label = |depth: u32| open[open.len() - 1 - depth as usize].0;
+        let both = |(params, results): (u64, u64)| params + results;
+        match *op {
+            Operator::Call { function_index } => {
+                both(self.types[self.funcs[function_index as usize] as usize])
+            }
+            Operator::CallIndirect { type_index, .. } => both(self.types[type_index as usize]),
+            Operator::ReturnCall { function_index } => {
+                self.types[self.funcs[function_index as usize] as usize].0
+            }
+            Operator::ReturnCallIndirect { type_index, .. } => self.types[type_index as usize].0,
+            Operator::Br { relative_depth } | Operator::BrIf { relative_depth } => {
+                label(relative_depth)
+            }
+            Operator::BrTable { ref targets } => label(targets.default()),
+            Operator::Return => open[0].1,
+            Operator::Loop { blockty } => self.of_block(blockty).0,
+            Operator::Else | Operator::End => open[open.len() - 1].1,
+            _ => 0,
+        }
     }
 }
 
@@ -155,7 +199,9 @@ impl Reencode for Counter {
         func: FunctionBody<'_>,
     ) -> Result<(), Error<Infallible>> {
         let mut locals = Vec::new();
-        let mut next = self.types.params[self.body];
+        let ty = self.types.funcs[self.types.imported as usize + self.body];
+        let (params, results) = self.types.types[ty as usize];
+        let mut next = params as u32;
         self.body += 1;
         for run in func.get_locals_reader()? {
             let (count, ty) = run?;
@@ -165,13 +211,25 @@ impl Reencode for Counter {
         let (narrow, wide) = (next, next + 1);
         locals.extend([(1, ValType::I32), (1, ValType::I64)]);
         let mut function = Function::new(locals);
+        self.add(&mut function, Some(((u64::from(next) - params) / VALUES_PER_UNIT) as i64));
+        let mut open = vec![(results, results)];
         let mut reader = func.get_operators_reader()?;
         while !reader.eof() {
             let (op, at) = reader.read_with_offset()?;
             let bytes = func.as_bytes();
             let start = at as usize - func.range().start as usize;
             let class = class_at(&bytes[start..]);
-            let units = i64::from(self.schedule.cost(class));
+            let moved = self.types.moved(&op, &open) / VALUES_PER_UNIT;
+            let units = i64::from(self.schedule.cost(class)) + moved as i64;
+            match op {
+                Operator::Block { blockty } | Operator::If { blockty } => {
+                    let (_, results) = self.types.of_block(blockty);
+                    open.push((results, results));
+                }
+                Operator::Loop { blockty } => open.push(self.types.of_block(blockty)),
+                Operator::End => _ = open.pop(),
+                _ => {}
+            }
             if let Some((is_wide, shift)) = self.length(&op) {
                 let local = if is_wide { wide } else { narrow };
                 function.instruction(&Instruction::LocalTee(local));

@@ -271,3 +271,78 @@ fn fuel_is_a_count_of_operators() {
     assert!(looked.evaluated > 1500 && returned > 400 && looked.traps > 400, "{looked:?}");
     assert!(looked.cuts > 30_000, "{looked:?}");
 }
+
+/// Operators that hand on many values, each kind of label, and a function of many locals. Exported
+/// functions take what `compare` can make up.
+const WIDE: &str = r#"(module
+    (type $many (func (result i32 i64 i32 i64 i32 i64 i32 i64 i32 i64 i32 i64 i32 i64 i32 i64 i32 i64)))
+    (type $through (func
+        (param i32 i64 i32 i64 i32 i64 i32 i64 i32 i64 i32 i64 i32 i64 i32 i64 i32 i64)
+        (result i32 i64 i32 i64 i32 i64 i32 i64 i32 i64 i32 i64 i32 i64 i32 i64 i32 i64)))
+    (type $away (func (param i32 i64 i32 i64 i32 i64 i32 i64 i32 i64 i32 i64 i32 i64 i32 i64 i32 i64)))
+    (memory 1)
+    (table funcref (elem $make $same))
+    (global $turns (mut i32) (i32.const 0))
+    (func $make (type $many)
+        i32.const 1 i64.const 2 i32.const 3 i64.const 4 i32.const 5 i64.const 6 i32.const 7 i64.const 8
+        i32.const 9 i64.const 10 i32.const 11 i64.const 12 i32.const 13 i64.const 14 i32.const 15
+        i64.const 16 i32.const 17 i64.const 18)
+    (func $same (type $through)
+        local.get 0 local.get 1 local.get 2 local.get 3 local.get 4 local.get 5 local.get 6 local.get 7
+        local.get 8 local.get 9 local.get 10 local.get 11 local.get 12 local.get 13 local.get 14
+        local.get 15 local.get 16 local.get 17 return)
+    (func $tail (type $through)
+        local.get 0 local.get 1 local.get 2 local.get 3 local.get 4 local.get 5 local.get 6 local.get 7
+        local.get 8 local.get 9 local.get 10 local.get 11 local.get 12 local.get 13 local.get 14
+        local.get 15 local.get 16 local.get 17 return_call $same)
+    (func $drop (type $away)
+        (i64.store (i32.and (local.get 0) (i32.const 1023)) (local.get 17)))
+    (func (export "calls") (param $n i32)
+        (loop $again
+            (call $drop (call_indirect (type $through) (call $tail (call $make)) (i32.const 1)))
+            (br_if $again (i32.gt_s
+                (local.tee $n (i32.sub (i32.and (local.get $n) (i32.const 15)) (i32.const 1)))
+                (i32.const 0)))))
+    (func (export "labels") (param $n i32)
+        (global.set $turns (i32.and (local.get $n) (i32.const 7)))
+        (call $make)
+        (loop $again (type $through)
+            (global.set $turns (i32.sub (global.get $turns) (i32.const 1)))
+            (br_if $again (i32.gt_s (global.get $turns) (i32.const 0))))
+        (block $out (type $through)
+            (br_if $out (i32.and (local.get $n) (i32.const 1)))
+            (block $in (type $through)
+                (br_table $out $in $in (local.get $n))))
+        (if (type $through) (i32.and (local.get $n) (i32.const 2))
+            (then (br 0))
+            (else (call $same)))
+        (call $drop))
+    (func (export "locals") (param $n i32) (result i32)
+        (local i64 i64 i64 i64 i64 i64 i64 i64 i64 i32 i32 i32 i32 i32 i32 i32 i32 i32)
+        (if (i32.eqz (local.get $n)) (then (return (i32.const 3))))
+        (i32.load (local.get $n)))
+    (func (export "traps at once") (local i64 i64 i64 i64 i64 i64 i64 i64) unreachable)
+    (func (export "many at once") (type $many) (call $make)))"#;
+
+#[test]
+fn what_moves_many_values_costs_by_them() {
+    let wasm = wat::parse_str(WIDE).unwrap();
+    let dear = Schedule::default().with(OperatorClass::Structure, 2).unwrap();
+    let mut calls = 0;
+    for seed in 0..60 {
+        let schedule = if seed % 2 == 0 { Schedule::default() } else { dear };
+        calls += compare(&wasm, schedule, &mut Rng(seed));
+    }
+    assert_eq!(calls, 60 * 5);
+    // By hand: a call of 18 results that is dropped at home, and the end of a function of as many.
+    let engine = engine(Some(Schedule::default()), true);
+    let mut run = start(&engine, &wasm).unwrap();
+    run.store.set_fuel(1000).unwrap();
+    run.call("many at once", &[]).unwrap().unwrap();
+    // The call and two ends hand on 18 values each, which is two units, and there are 18 constants.
+    assert_eq!(1000 - run.store.get_fuel().unwrap(), (1 + 2) + (18 + 2) + 2);
+    // 8 locals, which are set to zero before the guest traps.
+    run.store.set_fuel(1000).unwrap();
+    assert_eq!(run.call("traps at once", &[]), Some(Err(Trap::UnreachableCodeReached)));
+    assert_eq!(run.store.get_fuel().unwrap(), 999);
+}

@@ -56,8 +56,9 @@ pub enum Reason {
 #[derive(Copy, Clone, Debug)]
 pub(crate) struct Suspended {
     reason: Reason,
-    /// Fuel that is still to be paid: it was charged ahead and given back, or is owed at a trap.
-    rest: u64,
+    /// Fuel that is still to be paid: it was charged ahead and given back, or is owed at a trap. When
+    /// negative, fuel that has been taken for what was owed, and belongs to the code that owes it.
+    rest: i64,
     guest_sp: u64,
     exit_sp: u64,
     stack_limit: u64,
@@ -225,8 +226,8 @@ impl Runtime {
         let Some(suspended) = self.suspended.get() else {
             return Err(self.exit_before(Cause::Error(Box::new(Error::NotSuspended))));
         };
-        // What was charged ahead has to be paid again first.
-        let Some(fuel) = self.fuel().checked_sub(suspended.rest) else {
+        // What was charged ahead has to be paid again first, and what was owed is owed again.
+        let Some(fuel) = self.fuel().checked_sub_signed(suspended.rest) else {
             let backtrace = Backtrace::default();
             return Err(Box::new(Exit { cause: Cause::Suspended(Reason::Fuel), backtrace }));
         };
@@ -279,7 +280,7 @@ impl Runtime {
         });
         if !begun {
             // The thread is not fit for guests, or has too little stack: another one may be.
-            self.head.fuel.set(fuel + suspended.rest);
+            self.head.fuel.set(fuel.saturating_add_signed(suspended.rest));
             self.suspended.set(Some(suspended));
         }
         result
@@ -391,12 +392,12 @@ impl Runtime {
                     _ => unsafe { backtrace::from_fault(self, pc, sp) },
                 };
                 self.leave(thread, activation);
-                self.head.fuel.set(paid.unwrap_or(fuel));
+                self.head.fuel.set(paid.unwrap_or(0));
                 let exit = Box::new(Exit { cause, backtrace });
                 if paid.is_some() || code == TrapCode::Interrupt {
                     return exit;
                 }
-                return self.owes(exit, rest.unsigned_abs(), activation.resumable);
+                return self.owes(exit, rest.saturating_add_unsigned(fuel), activation.resumable);
             }
             STATUS_FUEL if activation.resumable => {
                 return self.suspend(thread, activation, Reason::Fuel);
@@ -432,7 +433,7 @@ impl Runtime {
 
     /// Guest code has trapped, but what it executed before that was not all paid for and cannot be: it
     /// is out of fuel instead, and traps when it is given more. Its frames are gone already.
-    fn owes(&self, mut exit: Box<Exit>, owed: u64, resumable: bool) -> Box<Exit> {
+    fn owes(&self, mut exit: Box<Exit>, balance: i64, resumable: bool) -> Box<Exit> {
         if !resumable {
             let code = TrapCode::OutOfFuel;
             exit.cause = Cause::Trap { code, pc: None, fault_address: None };
@@ -442,7 +443,7 @@ impl Runtime {
         // There is nothing to go back to.
         self.suspended.set(Some(Suspended {
             reason: Reason::Fuel,
-            rest: owed,
+            rest: balance.saturating_neg(),
             guest_sp: 0,
             exit_sp: 0,
             stack_limit: 0,
@@ -452,9 +453,9 @@ impl Runtime {
         Box::new(Exit { cause: Cause::Suspended(Reason::Fuel), backtrace })
     }
 
-    /// Gives back the fuel that is charged ahead where guest code has called out; says how much. What
-    /// was executed on credit before fuel ran out was without effect, and counts as not executed.
-    fn give_back(&self) -> u64 {
+    /// Settles the account where guest code has called out: gives back the fuel that is charged ahead, or
+    /// takes what is owed, as far as there is enough. Says how much was given back, or taken, when negative.
+    fn give_back(&self) -> i64 {
         let at = self.head.exit_sp.get();
         if !self.stack().is_some_and(|stack| stack.contains(at)) {
             return 0;
@@ -462,9 +463,11 @@ impl Runtime {
         // SAFETY: guest code has called out from there, and its frames are intact: the return address
         // is there, and one byte before it is inside of the call.
         let rest = unsafe { rest_at(*(at as *const u64) - 1) };
-        let rest = u64::try_from(rest).unwrap_or(0);
-        self.head.fuel.set(self.head.fuel.get().saturating_add(rest));
-        rest
+        let fuel = self.head.fuel.get();
+        let settled = fuel.saturating_add_signed(rest);
+        self.head.fuel.set(settled);
+        // Of what is owed, the rest stays owed: the guest goes on with this amount and no other.
+        settled.wrapping_sub(fuel) as i64
     }
 
     /// Leaves the guest's frames where they are.

@@ -304,7 +304,8 @@ impl Cx {
         let mut reader = BinaryReader::new_features(bytes, at.into(), features::SUPPORTED);
         self.declare(module, validator, &mut reader, ty)?;
         let code = &bytes[reader.current_position()..];
-        self.scan.run(module, code, validator.len_locals(), &mut ());
+        let sig = &module.types[ty as usize];
+        self.scan.run(module, sig, code, validator.len_locals(), &mut ());
         self.start_meter(bytes.len(), at)?;
         Ok(reader)
     }
@@ -472,6 +473,8 @@ impl Cx {
         }
         self.args.clear();
         self.frames.push(Frame::function(sig.results.len()));
+        // What is charged before the first operator belongs to the declarations before it.
+        self.b.set_src(at - 1);
     }
 
     /// What the function's frame counts, from facts of the text alone.

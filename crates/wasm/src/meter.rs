@@ -8,17 +8,24 @@
 //! - An operator whose effect others can see (a store, a global or table that is set, a helper) is paid
 //!   for before it acts, and so is all before it: the balance behind it is not below zero.
 //! - A *region* begins at the function's entry, at a loop's header and behind each call, and reaches as
-//!   far as the next of these or the function's end. At its ends the balance is zero.
+//!   far as the next of these or the function's end. At its ends the balance is zero; but a loop whose
+//!   every way back comes from a call, without an effect in between, owes at its header what has come
+//!   since the call. Its next charge, before the call, pays for that too, and is the only one of a turn.
 //!
 //! So nothing is charged until one of the two asks for it; operators without effect run on credit. When
 //! something has to be charged, then at once the cheapest way from there to the end of the region; a
 //! way that costs more falls behind and pays the difference when it is asked in turn. What is charged
 //! ahead is thus never more than what will be executed unless the guest traps, a path through a region
-//! checks once for fuel, and once more each time it has left the cheapest way and is asked again.
+//! checks once for fuel, and once more each time it has left the cheapest way and is asked again. An
+//! effect asks where the straight piece of code that it stands in begins: a charge between a load and a
+//! store would keep selection from making one instruction of them.
 //!
 //! Where paths meet, their balances have to be one. That of the branches under a condition is taken,
-//! the highest if they differ, since only they would need a block of their own to change it; where all
-//! that comes is unconditional, each pays the cheapest way on.
+//! since only they would need a block of their own to change it, and of those the ones that leave no loop
+//! on their way, if there are any, since the others are taken once per loop. If they differ, it is the
+//! highest, or the lowest if all owe: then something will be charged soon anyway, and giving back is
+//! cheaper than charging, which looks whether there is enough. Where all that comes is unconditional,
+//! each pays the cheapest way on.
 //!
 //! Ways that can only end in a trap (`unreachable` behind a call that does not return, usually) would
 //! often be the cheapest, and everybody else would pay at each of them. They are left out of the
@@ -35,7 +42,7 @@
 //! Linear: one entry per construct, branch and call, one number per entry of a branch table.
 
 use crate::scan::Construct;
-use runwell_abi::fuel::{OperatorClass, Schedule, class_of};
+use runwell_abi::fuel::{OperatorClass, Schedule, VALUES_SHIFT, class_of};
 use runwell_ir::scratch;
 
 /// What happens at an entry of the plan.
@@ -71,6 +78,8 @@ pub(crate) struct Entry {
     /// Byte offset of the operator in the body.
     at: u32,
     pub(crate) kind: Kind,
+    /// Units for the values that the operator hands on.
+    moved: u8,
     /// Depth, construct or start in `targets`; number of entries in `targets` of a branch table.
     arg: u32,
     count: u32,
@@ -91,14 +100,28 @@ struct Frame {
     after: Way,
     second: Option<Way>,
     is_loop: bool,
+    /// The least that a way back to the loop owes since a call; 0 when some way owes nothing that way.
+    credit: u64,
+}
+
+/// A way back to a loop that is being followed backwards, to the call that it comes from.
+struct Back {
+    /// The loop, among the open constructs.
+    frame: usize,
+    /// What the operators behind the way back cost, counted from the end.
+    behind: u64,
 }
 
 /// An open construct in the sweep forwards.
 struct Meeting {
     construct: u32,
     is_loop: bool,
-    /// The highest balance of branches under a condition.
-    conditional: Option<i64>,
+    /// Loops around it.
+    loops: u32,
+    /// The highest and the lowest balance of branches under a condition.
+    conditional: Option<(i64, i64)>,
+    /// All of these leave a loop.
+    leaving: bool,
     /// A balance of what comes without one.
     other: Option<i64>,
     /// There are several.
@@ -108,8 +131,16 @@ struct Meeting {
 }
 
 impl Meeting {
-    fn branch(&mut self, balance: i64) {
-        self.conditional = Some(self.conditional.map_or(balance, |most| most.max(balance)));
+    /// A branch under a condition comes, from within so many loops.
+    fn branch(&mut self, balance: i64, loops: u32) {
+        let leaves = loops > self.loops;
+        let (most, least) = match self.conditional {
+            Some(_) if leaves && !self.leaving => return,
+            Some(seen) if leaves == self.leaving => seen,
+            _ => (balance, balance),
+        };
+        self.leaving = leaves;
+        self.conditional = Some((most.max(balance), least.min(balance)));
     }
 
     fn fall(&mut self, balance: Option<i64>) {
@@ -120,7 +151,7 @@ impl Meeting {
     /// The balance that all are brought to; `None` if nothing comes.
     fn settle(&self, way: u64) -> Option<i64> {
         match (self.conditional, self.other) {
-            (Some(balance), _) => Some(balance),
+            (Some((most, least)), _) => Some(if most < 0 { least } else { most }),
             (None, Some(_)) if self.differ => Some(way as i64),
             (None, other) => other,
         }
@@ -139,8 +170,11 @@ pub(crate) struct Meter {
     /// The way from the function's entry.
     entry: u64,
     frames: Vec<Frame>,
+    backs: Vec<Back>,
     meetings: Vec<Meeting>,
     next: usize,
+    /// Translation comes to the first operator of a straight piece of code.
+    fresh: bool,
     /// The entry of the operator that is being translated.
     now: Option<Entry>,
     /// The cheapest way from the current point to the end of the region.
@@ -158,7 +192,7 @@ macro_rules! opaque {
         }
     )*};
 }
-opaque!(Frame Meeting);
+opaque!(Frame Back Meeting);
 
 /// What an operator asks for before it is executed.
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
@@ -185,15 +219,17 @@ impl Meter {
         self.costs.is_some()
     }
 
-    /// Starts a body.
-    pub(crate) fn begin(&mut self) {
+    /// Starts a body that declares so many locals besides its parameters.
+    pub(crate) fn begin(&mut self, locals: u32) {
         self.entries.clear();
         self.targets.clear();
-        self.pending = 0;
+        self.pending = if self.is_on() { u64::from(locals >> VALUES_SHIFT) } else { 0 };
         self.effect = None;
         self.next = 0;
+        self.fresh = true;
         self.now = None;
-        self.balance = 0;
+        // Entering the function is the first thing that is executed.
+        self.balance = -(self.pending as i64);
     }
 
     /// Bytes of memory that plans take, whether they are in use or not.
@@ -201,13 +237,14 @@ impl Meter {
         scratch::held(&self.entries)
             + scratch::held(&self.targets)
             + scratch::held(&self.frames)
+            + scratch::held(&self.backs)
             + scratch::held(&self.meetings)
     }
 
     /// Gives this memory back, when the body has been translated.
     pub(crate) fn trim(&mut self) {
         (self.entries, self.targets) = (Vec::new(), Vec::new());
-        (self.frames, self.meetings) = (Vec::new(), Vec::new());
+        (self.frames, self.backs, self.meetings) = (Vec::new(), Vec::new(), Vec::new());
     }
 
     fn cost(&self, opcode: u8, sub: u32) -> u64 {
@@ -227,13 +264,17 @@ impl Meter {
         }
     }
 
-    /// The operator that the scan has just met is an entry of the plan.
-    pub(crate) fn mark(&mut self, at: u32, kind: Kind, arg: u32) {
+    /// The operator that the scan has just met is an entry of the plan, and hands on so many values.
+    pub(crate) fn mark(&mut self, at: u32, kind: Kind, arg: u32, values: u32) {
+        // Types are limited, and so is this.
+        let moved = u8::try_from(values >> VALUES_SHIFT).unwrap_or(u8::MAX);
+        self.pending += u64::from(moved);
         let (cost, effect) = (std::mem::take(&mut self.pending), self.effect.take());
         let count = 0;
         self.entries.push(Entry {
             at,
             kind,
+            moved,
             arg,
             count,
             cost,
@@ -245,10 +286,10 @@ impl Meter {
     }
 
     /// The operator that the scan has just met is a branch table with these depths.
-    pub(crate) fn mark_table(&mut self, at: u32, depths: impl Iterator<Item = u32>) {
+    pub(crate) fn mark_table(&mut self, at: u32, depths: impl Iterator<Item = u32>, values: u32) {
         let start = self.targets.len();
         self.targets.extend(depths);
-        self.mark(at, Kind::BrTable, start as u32);
+        self.mark(at, Kind::BrTable, start as u32, values);
         let count = self.targets.len() - start;
         if let Some(entry) = self.entries.last_mut() {
             entry.count = count as u32;
@@ -260,14 +301,19 @@ impl Meter {
     pub(crate) fn plan(&mut self, constructs: &mut [Construct]) {
         self.find_ways(constructs);
         self.find_balances(constructs);
-        self.way = self.entry;
+        // What entering cost is behind.
+        self.way = self.entry.saturating_sub(self.balance.unsigned_abs());
     }
 
-    /// The cheapest ways, backwards.
-    fn find_ways(&mut self, constructs: &[Construct]) {
+    /// The cheapest ways, and what loops owe at their headers, backwards.
+    fn find_ways(&mut self, constructs: &mut [Construct]) {
         let mut frames = std::mem::take(&mut self.frames);
+        let mut backs = std::mem::take(&mut self.backs);
         frames.clear();
+        backs.clear();
         let mut way = Way::default();
+        // The cost of the operators behind, from the end.
+        let mut behind = 0u64;
         for entry in self.entries.iter_mut().rev() {
             let label = |frames: &[Frame], depth: u32| match frames
                 .len()
@@ -277,13 +323,37 @@ impl Meter {
                 Some(frame) if !frame.is_loop => frame.after,
                 _ => Way::default(),
             };
+            let loop_at = |frames: &[Frame], depth: u32| {
+                let at = frames.len().checked_sub(1 + depth as usize)?;
+                frames[at].is_loop.then_some(at)
+            };
+            match entry.kind {
+                Kind::Call => {
+                    for Back { frame, behind: from } in backs.drain(..) {
+                        let frame = &mut frames[frame];
+                        frame.credit = frame.credit.min(behind - from);
+                    }
+                }
+                // A block's start leaves the constructs around it where they are.
+                Kind::Block | Kind::BrIf => {}
+                _ => backs.drain(..).for_each(|back| frames[back.frame].credit = 0),
+            }
+            if let Kind::Br | Kind::BrIf = entry.kind
+                && let Some(frame) = loop_at(&frames, entry.arg)
+            {
+                backs.push(Back { frame, behind });
+            }
+            behind = behind.saturating_add(entry.cost);
+            if entry.effect.is_some() {
+                backs.drain(..).for_each(|back| frames[back.frame].credit = 0);
+            }
             entry.on = way.units;
             match entry.kind {
                 Kind::End => {
                     let is_loop = constructs
                         .get(entry.arg as usize)
                         .is_some_and(|construct| construct.is_loop && construct.branches > 0);
-                    frames.push(Frame { after: way, second: None, is_loop });
+                    frames.push(Frame { after: way, second: None, is_loop, credit: u64::MAX });
                 }
                 Kind::Else => {
                     if let Some(frame) = frames.last_mut() {
@@ -296,14 +366,24 @@ impl Meter {
                 }
                 Kind::Block => _ = frames.pop(),
                 Kind::Loop => {
-                    if frames.pop().is_some_and(|frame| frame.is_loop) {
+                    if let Some(Frame { is_loop: true, credit, .. }) = frames.pop() {
                         way = Way::default();
+                        if let Some(construct) = constructs.get_mut(entry.arg as usize)
+                            && let Ok(credit) = i64::try_from(credit)
+                        {
+                            construct.label = -credit;
+                        }
                     }
                 }
                 Kind::Br => way = label(&frames, entry.arg),
                 Kind::BrIf => way = way.min(label(&frames, entry.arg)),
                 Kind::BrTable => {
                     let (first, count) = (entry.arg as usize, entry.count as usize);
+                    for &depth in &self.targets[first..first + count] {
+                        if let Some(at) = loop_at(&frames, depth) {
+                            frames[at].credit = 0;
+                        }
+                    }
                     way = self.targets[first..first + count]
                         .iter()
                         .map(|&depth| label(&frames, depth))
@@ -319,6 +399,7 @@ impl Meter {
         }
         self.entry = way.units + self.pending;
         self.frames = frames;
+        self.backs = backs;
     }
 
     /// The balances, forwards.
@@ -337,16 +418,20 @@ impl Meter {
             let depth = |depth: u32, len: usize| len.checked_sub(1 + depth as usize);
             match entry.kind {
                 Kind::Block | Kind::Loop | Kind::If => {
-                    let is_loop = constructs
+                    let header = constructs
                         .get(entry.arg as usize)
-                        .is_some_and(|construct| construct.is_loop && construct.branches > 0);
-                    if is_loop {
-                        balance = balance.map(|_| 0);
+                        .filter(|construct| construct.is_loop && construct.branches > 0);
+                    let is_loop = header.is_some();
+                    if let Some(header) = header {
+                        balance = balance.map(|_| header.label);
                     }
+                    let around = meetings.last().map_or(0, |meeting: &Meeting| meeting.loops);
                     meetings.push(Meeting {
                         construct: entry.arg,
                         is_loop,
+                        loops: around + u32::from(is_loop),
                         conditional: None,
+                        leaving: false,
                         other: None,
                         differ: false,
                         second: balance.filter(|_| entry.kind == Kind::If),
@@ -363,7 +448,7 @@ impl Meter {
                     Some(mut meeting) => {
                         meeting.fall(balance);
                         if let Some(second) = meeting.second {
-                            meeting.branch(second);
+                            meeting.branch(second, meeting.loops);
                         }
                         balance = meeting.settle(entry.on);
                         if let Some(construct) = constructs.get_mut(meeting.construct as usize) {
@@ -379,20 +464,26 @@ impl Meter {
                     balance = None;
                 }
                 Kind::BrIf => {
+                    let loops = meetings.last().map_or(0, |meeting| meeting.loops);
                     if let Some(at) = depth(entry.arg, meetings.len()) {
                         if meetings[at].is_loop {
                             // A block on the way back would be a jump more in each iteration.
-                            balance = balance.map(|_| entry.cheapest as i64);
+                            let header = constructs.get(meetings[at].construct as usize);
+                            let label = header.map_or(0, |header| header.label);
+                            balance = balance.map(|_| back_balance(label, entry.cheapest));
                         }
-                        balance.into_iter().for_each(|balance| meetings[at].branch(balance));
+                        if let Some(balance) = balance {
+                            meetings[at].branch(balance, loops);
+                        }
                     }
                 }
                 Kind::BrTable => {
                     let (first, count) = (entry.arg as usize, entry.count as usize);
+                    let loops = meetings.last().map_or(0, |meeting| meeting.loops);
                     for &target in &self.targets[first..first + count] {
                         if let (Some(at), Some(balance)) = (depth(target, meetings.len()), balance)
                         {
-                            meetings[at].branch(balance);
+                            meetings[at].branch(balance, loops);
                         }
                     }
                 }
@@ -430,19 +521,27 @@ impl Meter {
     ) -> Arrival {
         let opcode = bytes.first().copied().unwrap_or(0);
         let sub = if opcode == 0xfc { sub_opcode(&bytes[1..]) } else { 0 };
-        let cost = self.cost(opcode, sub) as i64;
-        self.now = match self.entries.get(self.next) {
+        let mut cost = self.cost(opcode, sub) as i64;
+        let before = self.balance;
+        let mut balance = before;
+        let entry = self.entries.get(self.next);
+        if std::mem::take(&mut self.fresh)
+            && let Some(effect) = entry.and_then(|entry| entry.effect)
+            && balance < effect as i64
+        {
+            balance = self.way as i64;
+        }
+        self.now = match entry {
             Some(entry) if entry.at == at => {
                 self.next += 1;
+                cost += i64::from(entry.moved);
                 Some(*entry)
             }
             _ => None,
         };
-        let before = self.balance;
         // What the balance has to be before the operator.
         let wanted = match self.now {
-            None if has_effect(opcode, sub) && before < cost => self.way as i64,
-            None => before,
+            None => balance,
             Some(entry) => match entry.kind {
                 Kind::Call | Kind::Return => cost,
                 Kind::End => entry.balance + cost,
@@ -450,10 +549,10 @@ impl Meter {
                 Kind::Loop => entry.balance + cost,
                 Kind::Br => target(entry.arg).map_or(0, |(_, label)| label) + cost,
                 Kind::BrIf => match target(entry.arg) {
-                    Some((true, _)) => entry.cheapest as i64 + cost,
-                    _ => before,
+                    Some((true, label)) => back_balance(label, entry.cheapest) + cost,
+                    _ => balance,
                 },
-                Kind::Block | Kind::If | Kind::BrTable | Kind::Unreachable => before,
+                Kind::Block | Kind::If | Kind::BrTable | Kind::Unreachable => balance,
             },
         };
         self.balance = wanted - cost;
@@ -472,8 +571,15 @@ impl Meter {
         if let Some(entry) = self.now.take() {
             self.balance = entry.balance;
             self.way = entry.on;
+            self.fresh = true;
         }
     }
+}
+
+/// The balance of a branch under a condition to a loop's header, where `label` is wanted, if from there on
+/// the cheapest way costs that much.
+fn back_balance(label: i64, cheapest: u64) -> i64 {
+    if label < 0 { label } else { cheapest as i64 }
 }
 
 /// True for operators, calls apart, that others can see the effect of.

@@ -35,7 +35,7 @@ use crate::home::NARROW_LABEL;
 use crate::meter::{Kind, Meter};
 use crate::module::ModuleInfo;
 use crate::survey::Tally;
-use runwell_ir::scratch;
+use runwell_ir::{Signature, scratch};
 
 /// Marks per byte of a body before the pass gives up on precision; 0.1 is usual.
 const MARKS_PER_BYTE: usize = 2;
@@ -127,6 +127,10 @@ struct Open {
     construct: u32,
     /// Incoming edges of its merge or header besides branches.
     falls: u8,
+    /// Values that a branch to it carries.
+    carries: u32,
+    /// Values that fall through its end.
+    results: u32,
 }
 
 /// The pass with its tables, reused from function to function.
@@ -159,6 +163,8 @@ pub(crate) struct Scan {
     /// By index the number plus one, or zero. Locals beyond its end have not been mentioned.
     numbers: Vec<u16>,
     declared: u32,
+    /// Results of the function.
+    results: u32,
     marks_limit: usize,
 }
 
@@ -294,16 +300,19 @@ impl Cursor<'_> {
 }
 
 impl Scan {
-    /// Scans the operators of a body: the bytes after its local declarations. `declared` is the
-    /// number of locals, parameters included; `tally` is told what there is.
+    /// Scans the operators of a body of type `sig`: the bytes after its local declarations. `declared` is
+    /// the number of locals, parameters included; `tally` is told what there is.
     pub(crate) fn run<T: Tally>(
         &mut self,
         module: &ModuleInfo,
+        sig: &Signature,
         bytes: &[u8],
         declared: u32,
         tally: &mut T,
     ) {
         self.begin(declared, bytes.len());
+        self.results = sig.results.len() as u32;
+        self.meter.begin(declared.saturating_sub(sig.params.len() as u32));
         let mut cursor = Cursor { bytes, at: 0 };
         while self.step(&mut cursor, module, tally).is_some() {}
         // Some operators have lists of immediates, so not operators are counted.
@@ -374,7 +383,8 @@ impl Scan {
     }
 
     fn begin(&mut self, declared: u32, bytes: usize) {
-        self.meter.begin();
+        self.meter.begin(0);
+        self.results = 0;
         self.constructs.clear();
         for local in self.mentioned.drain(..) {
             self.numbers[local as usize] = 0;
@@ -412,7 +422,7 @@ impl Scan {
             Class::Stop => return None,
             Class::Plain => {
                 if metered && opcode == 0 {
-                    self.meter.mark(at, Kind::Unreachable, NONE);
+                    self.meter.mark(at, Kind::Unreachable, NONE, 0);
                 }
             }
             Class::Leb => cursor.skip_leb()?,
@@ -452,23 +462,27 @@ impl Scan {
                 let number = self.constructs.len() as u32;
                 self.construct(opcode, cursor, module, tally)?;
                 if metered {
-                    let kind = match opcode {
-                        0x02 => Kind::Block,
-                        0x03 => Kind::Loop,
-                        _ => Kind::If,
+                    let (kind, moved) = match opcode {
+                        0x02 => (Kind::Block, 0),
+                        0x03 => (Kind::Loop, self.label(0)),
+                        _ => (Kind::If, 0),
                     };
-                    self.meter.mark(at, kind, number);
+                    self.meter.mark(at, kind, number, moved);
                 }
             }
             Class::Else => {
                 if metered {
-                    self.meter.mark(at, Kind::Else, NONE);
+                    let moved = self.open.last().map_or(0, |open| open.results);
+                    self.meter.mark(at, Kind::Else, NONE, moved);
                 }
             }
             Class::End => {
                 if metered {
-                    let number = self.open.last().map_or(NONE, |open| open.construct);
-                    self.meter.mark(at, Kind::End, number);
+                    let (number, moved) = match self.open.last() {
+                        Some(open) => (open.construct, open.results),
+                        None => (NONE, self.results),
+                    };
+                    self.meter.mark(at, Kind::End, number, moved);
                 }
                 self.end(tally);
             }
@@ -477,7 +491,7 @@ impl Scan {
                 self.branch(depth, tally)?;
                 if metered {
                     let kind = if opcode == 0x0c { Kind::Br } else { Kind::BrIf };
-                    self.meter.mark(at, kind, depth);
+                    self.meter.mark(at, kind, depth, self.label(depth));
                 }
             }
             Class::BrTable => {
@@ -492,13 +506,15 @@ impl Scan {
                     }
                 }
                 if metered {
-                    self.meter.mark_table(at, self.depths.drain(..));
+                    // All labels of a branch table carry the same.
+                    let moved = self.label(self.depths.last().copied().unwrap_or(0));
+                    self.meter.mark_table(at, self.depths.drain(..), moved);
                 }
             }
             Class::Return => {
                 tally.leave();
                 if metered {
-                    self.meter.mark(at, Kind::Return, NONE);
+                    self.meter.mark(at, Kind::Return, NONE, self.results);
                 }
             }
             Class::Call => {
@@ -506,14 +522,14 @@ impl Scan {
                 let ty = *module.funcs.get(index as usize)?;
                 self.call(ty, module)?;
                 tally.call(ty, index < module.imported_funcs());
-                self.mark_call(at, opcode == 0x12);
+                self.mark_call(at, opcode == 0x12, &module.types[ty as usize]);
             }
             Class::CallIndirect => {
                 let ty = cursor.index()?;
                 cursor.skip_leb()?;
                 self.call(ty, module)?;
                 tally.call(ty, false);
-                self.mark_call(at, opcode == 0x13);
+                self.mark_call(at, opcode == 0x13, &module.types[ty as usize]);
             }
             Class::SelectTyped => {
                 for _ in 0..cursor.index()? {
@@ -545,11 +561,22 @@ impl Scan {
         Some(sub)
     }
 
-    fn mark_call(&mut self, at: u32, leaves: bool) {
+    fn mark_call(&mut self, at: u32, leaves: bool, sig: &Signature) {
         self.calls |= !leaves;
         if self.meter.is_on() {
-            self.meter.mark(at, if leaves { Kind::Return } else { Kind::Call }, NONE);
+            let params = sig.params.len() as u32;
+            if leaves {
+                self.meter.mark(at, Kind::Return, NONE, params);
+            } else {
+                self.meter.mark(at, Kind::Call, NONE, params + sig.results.len() as u32);
+            }
         }
+    }
+
+    /// How many values a branch to `depth` carries.
+    fn label(&self, depth: u32) -> u32 {
+        let at = self.open.len().checked_sub(1 + depth as usize);
+        at.map_or(self.results, |at| self.open[at].carries)
     }
 
     #[inline]
@@ -649,6 +676,8 @@ impl Scan {
         self.open.push(Open {
             construct: self.constructs.len() as u32,
             falls: if op == 0x04 { 2 } else { 1 },
+            carries: if is_loop { params } else { results },
+            results,
         });
         self.constructs.push(Construct {
             branches: 0,

@@ -681,7 +681,7 @@ impl Survey {
         self.tally.open.clear();
         self.tally.dead = false;
         self.tally.results = sig.results.len() as u32;
-        self.scan.run(module, &body[start..], declared, &mut self.tally);
+        self.scan.run(module, sig, &body[start..], declared, &mut self.tally);
         let shape = self.tally.shapes[ty as usize];
         self.facts(shape, declared)
     }
