@@ -16,6 +16,8 @@ pub(crate) fn config(options: &Compiler) -> Config {
     let mut config = Config::new();
     config.compile_jobs(options.jobs).verify(options.verify).guarded_memories(!options.no_guards);
     config.consume_fuel(options.fuel.is_some());
+    config.charge_instantiation(options.charge_instantiation);
+    config.charge_compilation(options.charge_compilation);
     config.compile_budget(options.compile_budget.unwrap_or_default());
     config.compile_progress(Arc::new(Progress::default()));
     config

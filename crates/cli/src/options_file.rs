@@ -31,8 +31,10 @@ use toml::de::{DeTable, DeValue};
 const NAME: &str = "runwell.toml";
 
 /// What a file that nobody named may set: nothing that opens the host to the guest.
-const HARMLESS: [&str; 16] = [
+const HARMLESS: [&str; 18] = [
     "argv0",
+    "charge-compilation",
+    "charge-instantiation",
     "clock-rate",
     "dir",
     "env",

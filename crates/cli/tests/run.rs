@@ -156,6 +156,12 @@ fn exit_codes_tell_ends_apart() {
     assert_eq!(person.run(&["exit.wat"]).code, Some(42));
     person.run(&["trap.wat"]).fails(134, &["error: wasm trap: ", "unreachable", "f"]);
     person.run(&["--fuel=1000", "loop.wat"]).fails(134, &["fuel"]);
+    let charged = ["--fuel=1000", "--charge-instantiation", "large.wat"];
+    person.write("large.wat", r#"(module (memory 5000) (func (export "_start")))"#);
+    person.run(&charged).fails(134, &["fuel: 0 of 1000 units used", "all fuel consumed"]);
+    assert_eq!(person.run(&["--fuel=6000", charged[1], charged[2]]).code, Some(0));
+    let charged = ["--fuel=6000", charged[1], "--charge-compilation=1000000", charged[2]];
+    person.run(&charged).fails(134, &["all fuel consumed"]);
     person.run(&["--timeout=0.1", "loop.wat"]).fails(134, &["error: "]);
     person.run(&["wrong.wat"]).fails(3, &["error: wrong.wat: "]);
     person.run(&["text.wat"]).fails(3, &["text.wat:1:19"]);

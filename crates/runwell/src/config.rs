@@ -31,6 +31,8 @@ pub struct Config {
     pub(crate) backtrace_frames: usize,
     pub(crate) timing: bool,
     pub(crate) schedule: Option<Schedule>,
+    pub(crate) charge_instantiation: bool,
+    pub(crate) charge_compilation: u64,
     pub(crate) raw_nans: bool,
     pub(crate) compile_budget: CompileBudget,
     pub(crate) image_key: Option<Key>,
@@ -66,6 +68,8 @@ impl fmt::Debug for Config {
             .field("backtrace_frames", &self.backtrace_frames)
             .field("timing", &self.timing)
             .field("schedule", &self.schedule)
+            .field("charge_instantiation", &self.charge_instantiation)
+            .field("charge_compilation", &self.charge_compilation)
             .field("compile_budget", &self.compile_budget)
             .field("cache", &self.cache)
             .finish_non_exhaustive()
@@ -91,6 +95,8 @@ impl Config {
             backtrace_frames: 64,
             timing: false,
             schedule: None,
+            charge_instantiation: false,
+            charge_compilation: 0,
             raw_nans: false,
             compile_budget: CompileBudget::UNLIMITED,
             image_key: None,
@@ -192,6 +198,40 @@ impl Config {
     /// Meter guest code by this schedule.
     pub fn fuel_schedule(&mut self, schedule: Schedule) -> &mut Config {
         self.schedule = Some(schedule);
+        self
+    }
+
+    /// Charge for instances, where guests are metered: what making one does costs the fuel of its store
+    /// what [`crate::InstantiationCost::fuel`] says, before anything of it is made; memory, tables and
+    /// segments are in that. Without enough fuel that is [`crate::Trap::OutOfFuel`], and nothing was taken. Off by
+    /// default.
+    ///
+    /// Instances that are restored from snapshots cost nothing: they have been paid for.
+    ///
+    /// ```
+    /// use runwell::{Config, Engine, Instance, Module, Store, Trap};
+    ///
+    /// let engine = Engine::new(Config::new().consume_fuel(true).charge_instantiation(true))?;
+    /// let module = Module::new(&engine, "(module (memory 1000))")?;
+    /// let mut store = Store::new(&engine, ());
+    /// store.set_fuel(1500)?;
+    /// Instance::new(&mut store, &module, &[])?;
+    /// assert_eq!(store.get_fuel()?, 499);
+    /// let error = Instance::new(&mut store, &module, &[]).unwrap_err();
+    /// assert_eq!(error.downcast_ref(), Some(&Trap::OutOfFuel));
+    /// # Ok::<(), runwell::Error>(())
+    /// ```
+    pub fn charge_instantiation(&mut self, charge: bool) -> &mut Config {
+        self.charge_instantiation = charge;
+        self
+    }
+
+    /// Charge for what compiling a module took whenever an instance of it is made, where guests are
+    /// metered: `price` units for each 1,024 steps of its quote, as [`crate::Module::admission_fuel`] has
+    /// them, whether it was compiled now or before. The quote is that for guarded memories, so that the
+    /// charge is the same without them. Nothing by default.
+    pub fn charge_compilation(&mut self, price: u64) -> &mut Config {
+        self.charge_compilation = price;
         self
     }
 

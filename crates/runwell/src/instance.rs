@@ -368,6 +368,7 @@ pub(crate) fn checked_imports(
 }
 
 fn instantiate_bare(store: &mut StoreOpaque, of: &Module, imported: Imported) -> Result<Instance> {
+    store.charge_instance(of.inner())?;
     let state = build(store, of, imported)?;
     let module = of.inner();
     let (info, start) = (&module.info, module.info.start);

@@ -62,6 +62,8 @@ pub(crate) struct ModuleInner {
     exports_by_name: Box<[u32]>,
     names: OnceLock<Names>,
     hash: OnceLock<[u8; 32]>,
+    /// Steps of work that instances are charged for.
+    pub(crate) compile_work: OnceLock<u64>,
     report: Report,
     /// What debuggers know of the code.
     debug: OnceLock<Registration>,
@@ -274,6 +276,7 @@ impl Module {
             exports_by_name,
             names: OnceLock::new(),
             hash: OnceLock::new(),
+            compile_work: OnceLock::new(),
             report,
             debug: OnceLock::new(),
         });

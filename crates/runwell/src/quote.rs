@@ -1,8 +1,10 @@
 //! What modules cost before they run: the quote of their compilation, and what making an instance takes.
 
 use crate::engine::Engine;
-use crate::module::{Module, binary};
-use crate::{Result, Schedule};
+use crate::module::{Module, ModuleInner, binary};
+use crate::store::StoreOpaque;
+use crate::{Result, Schedule, Trap};
+use runwell_compiler::Options;
 
 pub use runwell_compiler::quote::table::VERSION as QUOTE_VERSION;
 pub use runwell_compiler::{Calibration, CompileBudget, FunctionQuote, InstantiationCost, Quote};
@@ -83,6 +85,44 @@ impl Module {
     pub fn admission_fuel(&self, schedule: &Schedule, compile_price: u64) -> u64 {
         let compile = self.compile_work().div_ceil(1024).saturating_mul(compile_price);
         compile.saturating_add(self.instantiation_cost().fuel(schedule))
+    }
+}
+
+impl ModuleInner {
+    /// What making an instance costs, by the engine's configuration.
+    fn charge(&self) -> u64 {
+        let config = self.engine.config();
+        let Some(schedule) = &config.schedule else { return 0 };
+        let compiled = match config.charge_compilation {
+            0 => 0,
+            price => price.saturating_mul(self.charged_work().div_ceil(1024)),
+        };
+        let made = match config.charge_instantiation {
+            true => InstantiationCost::of(&self.info).fuel(schedule),
+            false => 0,
+        };
+        made.saturating_add(compiled)
+    }
+
+    /// The quote's work, whatever memories are like.
+    fn charged_work(&self) -> u64 {
+        *self.compile_work.get_or_init(|| {
+            let options = Options { guarded_memories: true, ..self.engine.compile_options() };
+            // The module was compiled, so it can be quoted.
+            runwell_compiler::quote(&self.wasm, &options).map_or(0, |quote| quote.work)
+        })
+    }
+}
+
+impl StoreOpaque {
+    /// Charges for an instance that is about to be made.
+    pub(crate) fn charge_instance(&mut self, module: &ModuleInner) -> Result<()> {
+        let charge = module.charge();
+        if charge > 0 {
+            let left = self.runtime.fuel().checked_sub(charge).ok_or(Trap::OutOfFuel)?;
+            self.runtime.set_fuel(left);
+        }
+        Ok(())
     }
 }
 

@@ -1,6 +1,9 @@
 //! The quote and the budget by the public interface.
 
-use runwell::{CompileBudget, CompileError, Config, Engine, Module, Result, Schedule};
+use runwell::{
+    CompileBudget, CompileError, Config, Engine, Instance, Linker, Module, Result, Schedule, Store,
+    Trap,
+};
 
 /// A module of `count` functions, the third of which is much the largest.
 fn module(count: usize) -> String {
@@ -126,4 +129,54 @@ fn instantiation_has_a_price() {
     assert_eq!(cost.fuel(&schedule), 1 + 6 + 11 + 3 + 10 + 1 + 2 + 1);
     let all = module.admission_fuel(&schedule, 2);
     assert_eq!(all, 2 * module.compile_work().div_ceil(1024) + cost.fuel(&schedule));
+}
+
+#[test]
+fn instances_are_charged_for_when_the_configuration_says_so() {
+    let text = r#"(module
+        (memory 3)
+        (table 80 funcref)
+        (data (i32.const 0) "some bytes")
+        (func (export "f") (drop (i32.const 1))))"#;
+    let charges = [(false, 0), (true, 0), (false, 7), (true, 7)];
+    let mut seen = Vec::new();
+    for ((made, price), guarded) in charges.into_iter().flat_map(|c| [(c, true), (c, false)]) {
+        let engine = engine(|config| {
+            config.consume_fuel(true).guarded_memories(guarded);
+            config.charge_instantiation(made).charge_compilation(price);
+        });
+        let module = Module::new(&engine, text).unwrap();
+        let mut store = Store::new(&engine, ());
+        store.set_fuel(1 << 40).unwrap();
+        let instance = Instance::new(&mut store, &module, &[]).unwrap();
+        let charged = store.fuel_consumed().unwrap();
+        assert_eq!(charged, (1 << 40) - store.get_fuel().unwrap());
+        seen.push(charged);
+        if guarded {
+            let cost = module.instantiation_cost().fuel(&Schedule::default());
+            let work = module.compile_work().div_ceil(1024);
+            assert_eq!(charged, if made { cost } else { 0 } + price * work);
+        }
+        // Each instance pays, by way of a linker, too, and running costs what it always costs.
+        instance.get_typed_func::<(), ()>(&mut store, "f").unwrap().call(&mut store, ()).unwrap();
+        Linker::new(&engine).instantiate(&mut store, &module).unwrap();
+        assert_eq!(store.fuel_consumed().unwrap(), 2 * charged + 1);
+        // To the unit, and with nothing taken when it does not suffice.
+        if charged > 0 {
+            store.set_fuel(charged - 1).unwrap();
+            let error = Instance::new(&mut store, &module, &[]).unwrap_err();
+            assert_eq!(error.downcast_ref(), Some(&Trap::OutOfFuel));
+            assert_eq!(store.get_fuel().unwrap(), charged - 1);
+            store.set_fuel(charged).unwrap();
+            Instance::new(&mut store, &module, &[]).unwrap();
+            assert_eq!(store.get_fuel().unwrap(), 0);
+        }
+    }
+    // The same with guard pages and without, and all different.
+    assert!(seen.chunks(2).all(|pair| pair[0] == pair[1]));
+    assert!(seen[0] == 0 && seen[2] > 0 && seen[4] > seen[2] && seen[6] == seen[2] + seen[4]);
+    // Nothing is metered, so nothing is charged.
+    let engine = engine(|config| _ = config.charge_instantiation(true).charge_compilation(9));
+    let module = Module::new(&engine, text).unwrap();
+    Instance::new(&mut Store::new(&engine, ()), &module, &[]).unwrap();
 }

@@ -115,6 +115,13 @@ pub(crate) struct Compiler {
     /// Meter the guest: each operator costs fuel, and it stops when N units are used up
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(..1 << 63))]
     pub(crate) fuel: Option<u64>,
+    /// With --fuel, charge for making instances: memory, tables, segments and all else that is there
+    /// before the first operator
+    #[arg(long)]
+    pub(crate) charge_instantiation: bool,
+    /// With --fuel, charge N units for each 1,024 steps that compiling is quoted at
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) charge_compilation: u64,
     /// Refuse modules whose compilation is quoted above this: work=N, memory=N and code=N, joined by
     /// commas, with k, m or g behind numbers
     #[arg(long, value_name = "BUDGET", value_parser = quote::budget)]

@@ -7,7 +7,7 @@ use super::shadow::Shadows;
 use crate::engine::Engine;
 use crate::state::StateHash;
 use crate::store::{Store, StoreOpaque};
-use crate::{Error, Result};
+use crate::{Error, QUOTE_VERSION, Result};
 use anyhow::Context as _;
 use runwell_abi::fuel::{OperatorClass, SCHEDULE_VERSION};
 use std::io::{self, Write};
@@ -83,6 +83,13 @@ fn setup(engine: &Engine) -> Setup {
         settings.push(("schedule".to_string(), SCHEDULE_VERSION.into()));
         for &class in OperatorClass::ALL {
             settings.push((format!("cost.{}", class.name()), schedule.cost(class).into()));
+        }
+        if config.charge_instantiation {
+            settings.push(("charge.instantiation".to_string(), 1));
+        }
+        if config.charge_compilation > 0 {
+            settings.push(("charge.compilation".to_string(), config.charge_compilation));
+            settings.push(("quote".to_string(), QUOTE_VERSION.into()));
         }
     }
     settings.sort();

@@ -8,7 +8,9 @@ use super::player::Player;
 use crate::instance::Instance;
 use crate::state::StateHash;
 use crate::store::Store;
-use crate::{Config, Engine, Error, Global, Memory, Module, Result, Table, WasmBacktrace};
+use crate::{
+    Config, Engine, Error, Global, Memory, Module, QUOTE_VERSION, Result, Table, WasmBacktrace,
+};
 use runwell_abi::fuel::{OperatorClass, SCHEDULE_VERSION, Schedule};
 use std::fmt;
 use std::io::Read;
@@ -128,6 +130,7 @@ fn configured(config: &Config, setup: &Setup) -> Result<Config> {
     let stack = get("stack").and_then(|bytes| usize::try_from(bytes).ok()).ok_or_else(other)?;
     config.max_wasm_stack(stack);
     let mut known = 1;
+    config.charge_instantiation(false).charge_compilation(0);
     if let Some(version) = get("schedule") {
         let mut schedule = Schedule::default();
         for &class in OperatorClass::ALL {
@@ -139,6 +142,17 @@ fn configured(config: &Config, setup: &Setup) -> Result<Config> {
         }
         config.fuel_schedule(schedule);
         known += 1 + OperatorClass::ALL.len();
+        if get("charge.instantiation").is_some() {
+            config.charge_instantiation(true);
+            known += 1;
+        }
+        if let Some(price) = get("charge.compilation") {
+            if get("quote") != Some(QUOTE_VERSION.into()) {
+                return Err(other());
+            }
+            config.charge_compilation(price);
+            known += 2;
+        }
     }
     if setup.settings.len() != known || !setup.settings.is_sorted() {
         return Err(other());
