@@ -180,7 +180,9 @@ fn replay(config: &Config, log: Vec<u8>) -> Result<Ending> {
 
 #[test]
 fn everything_happens_again() -> Result<()> {
-    for config in [Config::new(), metered()] {
+    let mut charged = metered();
+    charged.charge_instantiation(true).charge_compilation(3);
+    for config in [Config::new(), metered(), charged] {
         let (log, wanted) = everything(&Engine::new(&config)?)?;
         // In any way of compiling, metered or not.
         for again in [Config::new(), metered(), Config::new().optimize(false).clone()] {
