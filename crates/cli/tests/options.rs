@@ -59,7 +59,7 @@ fn settings_are_those_in_effect() {
     said("runwell run");
     said("--fuel=123 --hash\n");
     said("memory64");
-    said("fuel schedule\n  version        1\n");
+    said("fuel schedule\n  version        2\n");
     let json = person.run(&["settings", "--json", "--no-cache"]);
     assert!(json.out.starts_with("{\"engine\":{\"version\":"), "{json:?}");
     assert!(json.out.contains("\"fuel\":\"123\"") && json.out.contains("\"cache\":\"none\""));

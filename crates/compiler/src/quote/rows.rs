@@ -94,7 +94,7 @@ pub(super) const METERED: Rows = Rows {
     kinds: [
         (OpKind::Nothing, row(22, 0, 46, 0)),
         (OpKind::Unreachable, row(120, 30, 160, 0)),
-        (OpKind::Block, row(30, 6, 10, 4386)),
+        (OpKind::Block, row(30, 6, 10, 4700)),
         (OpKind::Loop, row(400, 130, 80, 0)),
         (OpKind::If, row(2107, 174, 364, 31918)),
         (OpKind::Else, row(4500, 68, 140, 0)),
