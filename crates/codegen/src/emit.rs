@@ -3,13 +3,13 @@
 use crate::env::ModuleEnv;
 use crate::lower::Facts;
 use crate::regalloc::Allocation;
-use crate::vcode::VCode;
+use crate::vcode::{VCode, VInst};
 use runwell_ir::{Block, Function};
 
 /// What emission reads.
 #[derive(Copy, Clone, Debug)]
 pub struct EmitInput<'a> {
-    /// The function.
+    /// The function. Its instructions may be gone.
     pub func: &'a Function,
     /// The module around it.
     pub env: &'a ModuleEnv,
@@ -19,6 +19,14 @@ pub struct EmitInput<'a> {
     pub allocation: &'a Allocation,
     /// What selection found out.
     pub facts: Facts,
+}
+
+impl<'a> EmitInput<'a> {
+    /// The entries of a branch table, which begin at `imm` in the function's pool and are `disp`.
+    pub(crate) fn entries(&self, inst: &VInst) -> &'a [u32] {
+        let first = inst.imm as usize;
+        &self.func.pool[first..first + inst.disp as usize]
+    }
 }
 
 /// The order in which blocks are laid out: as given, the cold ones behind the others.

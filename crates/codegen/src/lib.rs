@@ -122,6 +122,21 @@ impl fmt::Debug for Codegen {
     }
 }
 
+/// A function to be compiled, and whether its instructions are needed afterwards.
+enum Source<'a> {
+    Kept(&'a Function),
+    Given(&'a mut Function),
+}
+
+impl Source<'_> {
+    fn func(&self) -> &Function {
+        match self {
+            Source::Kept(func) => func,
+            Source::Given(func) => func,
+        }
+    }
+}
+
 impl Codegen {
     /// A context without memory of its own yet.
     pub fn new() -> Codegen {
@@ -144,7 +159,22 @@ impl Codegen {
         work: &mut Work,
         verify: bool,
     ) -> Result<CompiledFunction, Error> {
-        self.run(func, env, work, verify, None)
+        self.run(Source::Kept(func), env, work, verify, None)
+    }
+
+    /// Compiles a function that nobody will look at afterwards: the instructions of a large one are given
+    /// back as soon as they are selected, which lowers the peak of memory.
+    ///
+    /// # Errors
+    /// As [`Self::compile`].
+    pub fn compile_last(
+        &mut self,
+        func: &mut Function,
+        env: &ModuleEnv,
+        work: &mut Work,
+        verify: bool,
+    ) -> Result<CompiledFunction, Error> {
+        self.run(Source::Given(func), env, work, verify, None)
     }
 
     /// Compiles a function and describes each stage. The checker, when asked for, is linear in nothing:
@@ -160,7 +190,8 @@ impl Codegen {
         verify: bool,
     ) -> Result<(CompiledFunction, Listing), Error> {
         let mut listing = Listing::default();
-        let compiled = self.run(func, env, work, verify, Some(&mut listing))?;
+        let source = Source::Kept(func);
+        let compiled = self.run(source, env, work, verify, Some(&mut listing))?;
         Ok((compiled, listing))
     }
 
@@ -171,13 +202,18 @@ impl Codegen {
 
     fn run(
         &mut self,
-        func: &Function,
+        mut source: Source<'_>,
         env: &ModuleEnv,
         work: &mut Work,
         verify: bool,
         mut listing: Option<&mut Listing>,
     ) -> Result<CompiledFunction, Error> {
-        let facts = lower::lower::<X64>(func, env, &mut self.code, &mut self.selection, work)?;
+        let facts =
+            lower::lower::<X64>(source.func(), env, &mut self.code, &mut self.selection, work)?;
+        if let Source::Given(func) = &mut source {
+            func.release();
+        }
+        let func = source.func();
         if let Some(listing) = &mut listing {
             (listing.selected, listing.selected_from) =
                 print::vcode_with_offsets::<X64>(&self.code, None);

@@ -51,6 +51,8 @@ pub struct Facts {
     pub calls_guest: bool,
     /// True if it calls through function references and has to restore its own context.
     pub switches: bool,
+    /// Wasm byte offset of its first instruction.
+    pub start: u32,
 }
 
 /// Reusable memory of selection.
@@ -276,12 +278,17 @@ pub fn lower<M: Machine>(
     scratch::fill(&mut scratch.vreg_of, func.insts.len(), VReg::NONE);
     scratch.tile.clear();
     code.clear();
-    // What selection usually makes; it may be more. The checks of an indirect call take nine.
-    let checks = func.insts.iter().filter(|inst| inst.op == Op::CallIndirect).count();
+    // What selection usually makes; it may be more. The checks of an indirect call take nine, and what is
+    // loaded from a home is part of another instruction.
+    let (mut checks, mut values) = (0, func.insts.len());
+    for inst in &func.insts {
+        checks += usize::from(inst.op == Op::CallIndirect);
+        values -= usize::from(inst.op == Op::HomeLoad);
+    }
     work.charge(Pass::Lower, func.insts.len() / 16);
-    scratch::room(&mut code.insts, func.insts.len() + 10 * checks);
-    scratch::room(&mut code.operands, 2 * func.insts.len() + 8 * checks);
-    scratch::room(&mut code.vregs, func.insts.len());
+    scratch::room(&mut code.insts, values + 10 * checks);
+    scratch::room(&mut code.operands, 2 * values + 8 * checks);
+    scratch::room(&mut code.vregs, values);
     code.clobber_sets.push(RegSet::EMPTY);
     code.blocks.resize(func.blocks.len(), VBlock::default());
     code.loops.extend(func.loops.iter().map(|l| VLoop {
@@ -310,7 +317,8 @@ pub fn lower<M: Machine>(
         work.charge(Pass::Lower, 1);
         cx.block::<M>(Block(number as u32), work)?;
     }
-    let facts = cx.facts;
+    let mut facts = cx.facts;
+    facts.start = func.src.first().copied().unwrap_or(0);
     if let Some(what) = cx.bug {
         return Err(Error::Bug(what.into()));
     }

@@ -321,7 +321,7 @@ impl Worker {
         self.translator.trim(size as usize);
         let (func, work) = self.translator.parts();
         #[cfg(test)]
-        let func = &tests::damaged(func);
+        let func = &mut tests::damaged(func);
         debug_assert!(env.tail_calls_leave || !leaves(func, env.imported_funcs));
         if options.verify {
             runwell_ir::verify::verify(func).map_err(|message| Error::Bug {
@@ -341,7 +341,7 @@ impl Worker {
         }
         let compiled = self
             .codegen
-            .compile(func, env, work, options.verify)
+            .compile_last(func, env, work, options.verify)
             .map_err(|error| Error::codegen(error, index, at))?;
         let memory = front + self.codegen.bytes() as u64 + compiled.bytes() as u64;
         if memory > memory_limit {

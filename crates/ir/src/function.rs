@@ -203,6 +203,15 @@ impl Function {
         scratch::trim(&mut self.loops);
     }
 
+    /// Gives back the instructions of a large function, when nobody will look at them any more.
+    pub fn release(&mut self) {
+        if self.insts.len() >= scratch::LARGE {
+            scratch::release(&mut self.insts);
+            scratch::release(&mut self.src);
+            scratch::release(&mut self.consts);
+        }
+    }
+
     /// Bytes of its data, without unused capacity.
     pub fn bytes(&self) -> usize {
         size_of_val(&*self.insts)

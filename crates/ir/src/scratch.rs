@@ -25,7 +25,24 @@ pub fn fill<T: Copy>(vec: &mut Vec<T>, len: usize, value: T) {
 
 /// Elements from which on unused room counts: functions that large are few, and there the memory is
 /// worth more than the time to ask for it again.
-pub const LARGE: usize = 1 << 14;
+pub const LARGE: usize = 1 << 13;
+
+/// Appends to a list that grows with its input: a large one by a quarter at a time, so that there is never
+/// much more memory than elements.
+#[inline]
+pub fn push<T>(vec: &mut Vec<T>, value: T) {
+    if vec.len() == vec.capacity() {
+        grow(vec);
+    }
+    vec.push(value);
+}
+
+#[cold]
+fn grow<T>(vec: &mut Vec<T>) {
+    if vec.len() >= LARGE {
+        vec.reserve_exact(vec.len() / 4);
+    }
+}
 
 /// Gives back the room behind the elements of a large `vec`, when it is more than an eighth of them.
 pub fn trim<T>(vec: &mut Vec<T>) {
@@ -57,6 +74,16 @@ mod tests {
         room(&mut vec, 50);
         assert!(vec.is_empty() && vec.capacity() >= 100);
         assert!(held(&vec) >= 400);
+    }
+
+    #[test]
+    fn large_ones_grow_by_a_quarter() {
+        let mut vec = Vec::new();
+        for number in 0..10 * LARGE {
+            push(&mut vec, number);
+            assert!(vec.len() <= LARGE || 4 * vec.capacity() <= 5 * vec.len());
+        }
+        assert!(vec.iter().enumerate().all(|(at, &number)| at == number));
     }
 
     #[test]

@@ -32,11 +32,6 @@ const SHARE: f64 = 0.5;
 /// Families that do not keep the bound, and why. This table only ever gets shorter: a family that
 /// keeps the bound must not be in it.
 const KNOWN: &[(&str, &str)] = &[
-    ("pile_div", "one byte loads one of the values that a wide call gives, and divides"),
-    ("pile_rem32", "as pile_div"),
-    ("pile_min", "as pile_div, with minima"),
-    ("pile_copysign", "as pile_div, with signs"),
-    ("pile_rotate", "as pile_div, with rotations"),
     ("pile_table_sets", "two bytes load two of the values that a wide call gives, for a table"),
     ("pile_returns", "two bytes load one of the values that a wide call gives, and return"),
     ("pile_call_indirect", "three bytes load one of the values that a wide call gives, and call"),

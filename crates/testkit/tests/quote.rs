@@ -42,8 +42,6 @@ const EXCEEDED: &[&str] = &[
     "dense_clz",
     "dense_clz32",
     "dense_convert_u64",
-    "dense_popcnt",
-    "dense_resize",
     "dense_sat_u64",
     "dense_table_get",
 ];

@@ -144,6 +144,13 @@ fn guest_fault(signal: c_int, info: &siginfo_t, context: &mut ucontext_t) -> boo
             TrapCode::StackOverflow
         } else {
             match code.meta().trap_at(code.offset_of(pc)) {
+                // The processor says only that it cannot divide.
+                Some(TrapCode::IntegerDivisionByZero)
+                    // SAFETY: the instruction is being executed, and it is a division.
+                    if signal == libc::SIGFPE && unsafe { sys::trapped_divisor(context) } != 0 =>
+                {
+                    TrapCode::IntegerOverflow
+                }
                 Some(trap) => trap,
                 None => return false,
             }

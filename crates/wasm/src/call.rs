@@ -9,7 +9,7 @@ use crate::module::ModuleInfo;
 use runwell_ir::{Inst, Op, SigRef, Signature};
 
 /// The most narrow arguments that are loaded from their homes one by one: a call is two bytes.
-const LOADED_ARGS: usize = 3;
+const LOADED_ARGS: usize = 1;
 
 impl Cx {
     /// `call`.

@@ -18,8 +18,11 @@
 //! comes past there. A wide construct brings home what lies below it before it begins, so that what
 //! it leaves there joins on.
 //!
-//! Narrow labels, of up to [`NARROW_LABEL`] values, work on values alone, as do narrow calls: what
-//! they take is loaded first.
+//! Narrow labels, of up to [`NARROW_LABEL`] values, work on values alone: what they take is loaded first.
+//! So do narrow calls, unless several of their arguments are at home only: then the others are brought
+//! home, and one instruction loads all of them from there. A selection between two operands at home is
+//! one instruction as well. Conditional branches to wide labels leave word of the height of their operands,
+//! and the label fetches them from there, once for all branches ([`Cx::lands`]).
 //!
 //! # Complexity
 //! An operand is brought home and loaded at most once after it was pushed; what is pushed many at a

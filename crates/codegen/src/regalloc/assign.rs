@@ -10,6 +10,7 @@ use super::moves::Pending;
 use super::state::{Edit, Walk, bit, bits, ix, reg_loc};
 use super::{Loc, Move};
 use crate::vcode::{Constraint, Operand};
+use runwell_ir::scratch;
 
 /// A spilled operand that may stay in memory is loaded all the same if it is used again within
 /// this many instructions.
@@ -67,7 +68,7 @@ impl Walk<'_> {
                 reg = self.take(op.vreg.0, pinned, at);
                 self.s.live.vregs[op.vreg.index()].flags |= HAS_SLOT;
                 let load = self.edit(at, op.vreg.0, Loc::slot(op.vreg.0), reg_loc(reg));
-                self.s.edits.push(load);
+                scratch::push(&mut self.s.edits, load);
                 self.bind(reg, op.vreg.0, next, true);
             }
             pinned |= bit(reg);
@@ -171,7 +172,7 @@ impl Walk<'_> {
             self.evict(to, reg_loc(to), at);
         }
         let copy = self.edit(at, value, reg_loc(reg), reg_loc(to));
-        self.s.edits.push(copy);
+        scratch::push(&mut self.s.edits, copy);
         if !stay {
             self.locs[operand] = reg_loc(to);
             return to;
@@ -498,7 +499,7 @@ impl Walk<'_> {
                 let Move { from, to, bytes, swap } = m;
                 let slot = from.as_slot().and_then(|number| copies.get(number as usize));
                 let from = slot.map_or(from, |copy| copy.from);
-                edits.push(Edit { at, from, to, bytes, class: 0, swap });
+                scratch::push(edits, Edit { at, from, to, bytes, class: 0, swap });
             },
         );
     }

@@ -201,6 +201,8 @@ pub(super) struct Liveness {
     loop_start: u32,
     calls: u32,
     select: Vec<(u32, u32)>,
+    /// Bytes of data that are there no more.
+    given_back: usize,
     is_call: Vec<bool>,
 }
 
@@ -218,7 +220,8 @@ impl Liveness {
 
     /// Bytes of its data.
     pub(super) fn bytes(&self) -> usize {
-        size_of_val(&*self.vregs)
+        self.given_back
+            + size_of_val(&*self.vregs)
             + size_of_val(&*self.listed)
             + size_of_val(&*self.next)
             + size_of_val(&*self.param_key)
@@ -229,6 +232,18 @@ impl Liveness {
             + size_of_val(&*self.preds)
             + size_of_val(&*self.lists)
             + size_of_val(&*self.list_at)
+    }
+
+    /// Gives back what nobody needs behind the forward walk, of a large function.
+    pub(super) fn walked(&mut self) {
+        self.given_back = size_of_val(&*self.next)
+            + size_of_val(&*self.events)
+            + size_of_val(&*self.lists)
+            + size_of_val(&*self.preds);
+        scratch::release(&mut self.next);
+        scratch::release(&mut self.events);
+        scratch::release(&mut self.lists);
+        scratch::release(&mut self.preds);
     }
 
     /// What headers know of a value, if one has listed it.
@@ -305,6 +320,7 @@ impl Liveness {
         scratch::fill(&mut self.param_key, code.params.len(), NEVER);
         self.events.clear();
         self.listed.clear();
+        self.given_back = 0;
         self.lists.clear();
         scratch::fill(&mut self.list_at, code.blocks.len(), (0, 0));
         self.cur.clear();
@@ -568,7 +584,7 @@ impl Liveness {
                 fixed |= regs;
             }
             if regs != 0 {
-                self.events.push(Event { at, regs, cold: data.cold });
+                scratch::push(&mut self.events, Event { at, regs, cold: data.cold });
             }
             steps += ops.len() + 1;
             if at % CHECK_EVERY == 0 {

@@ -288,6 +288,7 @@ impl Allocator {
         out.used_callee_saved = RegSet(walk.used_saved);
         let merges_in_memory = walk.budget == 0;
         work.fall_back(Fallback::Merges, u32::from(merges_in_memory));
+        self.scratch.live.walked();
         spill::finish(&mut self.scratch, &env, &mut self.out, code.insts.len(), work);
         if code.insts.len() > LARGE {
             self.scratch = Scratch::default();

@@ -81,6 +81,10 @@ pub(super) fn finish(
         stores(s, insts);
         work.charge(Pass::Allocate, 2 * insts + s.live.vregs.len());
     }
+    // Each move is one of the walk's or stores a value at its definition.
+    let stored = |info: &&VregInfo| info.flags & STORED != 0;
+    let most = s.edits.len() + s.live.vregs.iter().filter(stored).count();
+    scratch::room(&mut out.moves, most);
     let emit = |out: &mut Allocation, s: &Scratch, edit: &Edit| {
         let (from, to) = (place(&s.slots, edit.from), place(&s.slots, edit.to));
         let bytes = moves::written(to, edit.bytes, edit.class);

@@ -214,7 +214,7 @@ impl Walk<'_> {
             info.flags |= STORED;
         } else {
             let edit = self.edit(at, vreg, from, Loc::slot(vreg));
-            self.s.edits.push(edit);
+            scratch::push(&mut self.s.edits, edit);
         }
     }
 

@@ -75,7 +75,9 @@ pub(super) fn describe(inst: &VInst) -> String {
             let _ = write!(text, " {}", helper.map_or("?", |helper| helper.name()));
         }
         MOp::Jmp => drop(write!(text, " edge {}", inst.imm)),
-        MOp::Switch | MOp::TableAddr | MOp::JmpTable => drop(write!(text, " v{}", inst.imm as u32)),
+        MOp::Switch | MOp::TableAddr | MOp::JmpTable => {
+            let _ = write!(text, " {} entries", inst.disp);
+        }
         MOp::Rorx | MOp::ImulImm | MOp::Fuel | MOp::FuelBack | MOp::FuelFor => {
             let _ = write!(text, " {}", inst.imm);
         }

@@ -2,9 +2,9 @@
 //!
 //! ```text
 //!     wasm  offset  bytes                          instruction
-//!     0x47      1b  41 f7 f9                       idiv r9d
+//!     0x47      1b  41 f7 f9                       idiv r9d  ; traps: integer divide by zero
 //!     0x4a      1e  c3                             ret
-//!     0x47      1f  0f 0b                          ud2  ; traps: integer overflow
+//!     0x32      1f  0f 0b                          ud2  ; traps: call stack exhausted
 //! ```
 //!
 //! An offset in the first column holds until the next one. Jumps and constants are named by their

@@ -1,6 +1,6 @@
 //! The machine instructions that selection makes, and how they are packed into [`VInst`](crate::vcode::VInst).
 //!
-//! Most are one x86 instruction; those whose meaning needs several (a checked division, a
+//! Most are one x86 instruction; those whose meaning needs several (a remainder, a
 //! conversion with its range check, a call that changes contexts) are expanded by emission, so that
 //! no block has to be split for them.
 //!
@@ -63,7 +63,7 @@ mops! {
     ImulImm,
     /// `rax, rdx = rax * rm`; kind 1 if signed.
     MulWide,
-    /// Checked division: `rax, rdx = rax / late`. Kind: `DIV_*` bits.
+    /// Division that traps: `rax, rdx = rax / late`. Kind: `DIV_*` bits.
     Div,
     /// `def = a shift cl|imm`, def in a's register. Kind: [`ShiftKind`].
     Shift,
@@ -144,9 +144,9 @@ mops! {
     Jmp,
     /// Go to edge 0 if cc, else to edge 1.
     Jcc,
-    /// Branch by a chain of comparisons; `imm` is the IR instruction.
+    /// Branch by a chain of comparisons; the `disp` entries begin at `imm` in the function's pool.
     Switch,
-    /// `def = address of the entry of the table of IR instruction imm`.
+    /// `def = address of the entry of the table`; entries as for [`MOp::Switch`].
     TableAddr,
     /// Go to an address that [`MOp::TableAddr`] made; `imm` as there.
     JmpTable,
@@ -168,9 +168,9 @@ mops! {
     TailRef,
 }
 
-/// Checks the divisor for zero.
+/// The divisor may be zero.
 pub const DIV_ZERO: u32 = 1;
-/// Checks for the overflowing quotient (or, of a remainder, avoids it).
+/// The quotient may overflow (of a remainder this is avoided).
 pub const DIV_OVERFLOW: u32 = 2;
 /// A signed division.
 pub const DIV_SIGNED: u32 = 4;
@@ -484,6 +484,11 @@ fields! {
     traps with_traps 23 1;
     /// 1 if only the zero flag of the result is looked at.
     zero_only with_zero_only 24 1;
+    /// 1 if short code matters more than a jump on the usual way.
+    compact with_compact 25 1;
+    /// 1 if the left operand is no register but the memory operand, which is loaded into the register of the
+    /// result first.
+    left with_left 26 1;
 }
 
 /// Types of arguments as a number that is not zero.

@@ -150,7 +150,14 @@ fn positions(
         ensure(trap.is_some() || !explicit, || format!("a trap without code at {:#x}", inst.ip()))?;
         let Some(code) = trap.filter(|_| !explicit) else { continue };
         let operands = (0..inst.op_count()).any(|at| inst.op_kind(at) == OpKind::Memory);
-        let faults = code == TrapCode::MemoryOutOfBounds && operands;
+        let faults = match code {
+            TrapCode::MemoryOutOfBounds => operands,
+            // By a register, which the runtime looks at to tell a zero from a quotient without room.
+            TrapCode::IntegerDivisionByZero => {
+                matches!(inst.mnemonic(), Mnemonic::Div | Mnemonic::Idiv) && !operands
+            }
+            _ => false,
+        };
         ensure(faults, || format!("{inst} does not trap with {code:?}"))?;
     }
     ensure(left.next().is_none(), || "a trap inside of an instruction".to_string())

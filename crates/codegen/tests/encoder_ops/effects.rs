@@ -257,6 +257,23 @@ fn homes(cases: &mut Vec<String>) {
             cases.push(with(&[ty, "i32", "i64"], &[ty, ty, ty], &head, &lines));
         }
     }
+    // Operators whose left or right operand lies at home.
+    for (ty, ops) in [
+        ("i32", &["div_s", "div_u", "rem_s", "rem_u", "shl", "rotl", "sub", "mul"][..]),
+        ("i64", &["div_s", "div_u", "rem_s", "rem_u", "shr_s", "rotr", "sub", "mul"]),
+        ("f32", &["fmin", "fmax", "fcopysign", "fsub", "fdiv"]),
+        ("f64", &["fmin", "fmax", "fcopysign", "fsub", "fdiv"]),
+    ] {
+        for op in ops {
+            for (a, b) in [("v10", "v0"), ("v0", "v10"), ("v10", "v11"), ("v10", "v10")] {
+                let lines = format!(
+                    "v10: {ty} = home_load h9\nv11: {ty} = home_load h10\n\
+                     v12: {ty} = {op}.{ty} {a}, {b}\nreturn v12, v0"
+                );
+                cases.push(with(&[ty], &[ty, ty], &head, &lines));
+            }
+        }
+    }
     // Narrow arguments that come from homes, with values that live through the call or wait for it.
     for types in [&["i64"; 8][..], &NUMBERS, &["f64"; 8], &["i32", "f32", "funcref"], &["f32"]] {
         let (count, list) = (types.len(), types.join(", "));

@@ -705,6 +705,43 @@ pub(crate) fn trapped_fuel(context: &libc::ucontext_t) -> u64 {
     context.uc_mcontext.gregs[libc::REG_R13 as usize] as u64
 }
 
+/// What the interrupted instruction, a division, divides by.
+///
+/// # Safety
+/// The program counter is at a division by a general-purpose register of 32 or 64 bits.
+pub(crate) unsafe fn trapped_divisor(context: &libc::ucontext_t) -> u64 {
+    const BY_NUMBER: [libc::c_int; 16] = [
+        libc::REG_RAX,
+        libc::REG_RCX,
+        libc::REG_RDX,
+        libc::REG_RBX,
+        libc::REG_RSP,
+        libc::REG_RBP,
+        libc::REG_RSI,
+        libc::REG_RDI,
+        libc::REG_R8,
+        libc::REG_R9,
+        libc::REG_R10,
+        libc::REG_R11,
+        libc::REG_R12,
+        libc::REG_R13,
+        libc::REG_R14,
+        libc::REG_R15,
+    ];
+    // A REX prefix or none, the opcode, and a byte whose lower three bits are the register's.
+    let pc = trapped_pc_sp(context).0 as *const u8;
+    // SAFETY: an instruction of at least two bytes is there, and of three if it begins with a prefix.
+    let (rex, operand) = unsafe {
+        match *pc {
+            rex @ 0x40..=0x4f => (rex, *pc.add(2)),
+            _ => (0, *pc.add(1)),
+        }
+    };
+    let number = usize::from((operand & 7) | (rex & 1) << 3);
+    let value = context.uc_mcontext.gregs[BY_NUMBER[number] as usize] as u64;
+    if rex & 8 == 0 { value & 0xffff_ffff } else { value }
+}
+
 /// Makes an interrupted context continue at `trap_exit` with `host_sp` and a status.
 pub(crate) fn redirect(context: &mut libc::ucontext_t, host_sp: u64, status: u32) {
     /// The direction flag, which host code wants clear.

@@ -16,6 +16,11 @@ mod sweep;
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
 pub(super) struct Label(u32);
 
+/// A short jump forward: the offset behind it.
+#[must_use]
+#[derive(Debug)]
+pub(super) struct Skip(u32);
+
 /// A memory operand.
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
 pub(super) struct Mem {
@@ -426,6 +431,26 @@ impl Asm {
         }
         self.bytes(&[0x0f, 0x80 | cc as u8]);
         self.fixup(target);
+    }
+
+    /// Jumps over what comes next, up to 127 bytes, until [`Asm::land`].
+    pub(super) fn skip(&mut self) -> Skip {
+        self.bytes(&[0xeb, 0]);
+        Skip(self.offset())
+    }
+
+    /// The same under a condition.
+    pub(super) fn skip_if(&mut self, cc: u32) -> Skip {
+        debug_assert!(cc < 16, "a condition of two flags");
+        self.bytes(&[0x70 | cc as u8, 0]);
+        Skip(self.offset())
+    }
+
+    /// The end of what is jumped over.
+    pub(super) fn land(&mut self, skip: Skip) {
+        let distance = self.offset() - skip.0;
+        debug_assert!(distance < 128, "a short jump over {distance} bytes");
+        self.code[skip.0 as usize - 1] = distance as u8;
     }
 
     pub(super) fn jmp_r(&mut self, reg: u8) {

@@ -91,8 +91,7 @@ impl Emit<'_> {
     pub(super) fn switch(&mut self, block: Block, inst: &VInst) {
         let input = self.input;
         let first = input.code.blocks[block.index()].edges_first;
-        let table = &input.func.insts[inst.imm as usize];
-        let entries = input.func.table_entries(table);
+        let entries = input.entries(inst);
         let Some((&default, entries)) = entries.split_last() else { return };
         let index = self.reg(inst, 0);
         for (value, &edge) in entries.iter().enumerate() {
@@ -114,8 +113,7 @@ impl Emit<'_> {
     pub(super) fn table_address(&mut self, block: Block, inst: &VInst) {
         let input = self.input;
         let first = input.code.blocks[block.index()].edges_first;
-        let table = &input.func.insts[inst.imm as usize];
-        let entries = input.func.table_entries(table);
+        let entries = input.entries(inst);
         let (def, index) = (self.reg(inst, 0), self.reg(inst, 1));
         let labels: Vec<Label> =
             entries.iter().map(|&edge| self.edge_label(first + edge)).collect();

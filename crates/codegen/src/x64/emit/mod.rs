@@ -121,7 +121,7 @@ impl Emitter {
         work.charge(Pass::Emit, input.allocation.moves.len() + input.allocation.edge_moves.len());
         let order = core::mem::take(&mut self.order);
         let mut emit = Emit { input, mem: self, next: None, src: 0, zero: None };
-        emit.at_src(input.func.src.first().copied().unwrap_or(0));
+        emit.at_src(input.facts.start);
         emit.prologue();
         for (at, &block) in order.iter().enumerate() {
             emit.next = order.get(at + 1).copied();
@@ -315,6 +315,24 @@ impl Emit<'_> {
             self.asm().may_trap(TrapCode::MemoryOutOfBounds);
         }
         mem
+    }
+
+    /// Loads the left operand into the register of the result, if that is where it comes from. How many
+    /// registers the operation has less for it.
+    fn left(&mut self, inst: &VInst, ints: bool) -> usize {
+        let aux = Aux(inst.aux);
+        if aux.left() == 0 {
+            return 0;
+        }
+        let kind = match (ints, aux.size()) {
+            (true, 2) => MovKind::L,
+            (true, _) => MovKind::Q,
+            (false, 2) => MovKind::F32,
+            (false, _) => MovKind::F64,
+        };
+        let (def, mem) = (self.reg(inst, 0), self.amode(inst));
+        self.asm().movx(kind, def, Rm::Mem(mem));
+        1
     }
 
     /// The last operand of an operation with `at` operands before it.

@@ -117,6 +117,7 @@ impl Emit<'_> {
             }
             MOp::Div => self.div(inst),
             MOp::Shift => {
+                self.left(inst, true);
                 let def = self.reg(inst, 0);
                 if from_imm {
                     self.asm().shift_i(aux.kind(), size, def, imm);

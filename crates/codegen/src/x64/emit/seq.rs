@@ -14,8 +14,6 @@ use runwell_abi::{TrapCode, vmctx};
 pub(super) enum Rest {
     /// A call that changes contexts.
     CallOther,
-    /// Signed division by -1.
-    MinusOne { size: u32, remainder: bool },
     /// Minimum or maximum of equal or unordered floats.
     MinMax { max: bool, size: u32, def: u8, other: u8 },
     /// Replaces a NaN by the canonical one.
@@ -38,26 +36,7 @@ impl Emit<'_> {
     pub(super) fn rest(&mut self, rest: Rest, back: Label) {
         match rest {
             Rest::CallOther => self.call_import(),
-            Rest::MinusOne { size, remainder } => {
-                if remainder {
-                    self.asm().zero(RDX);
-                } else {
-                    // -a, which overflows when the quotient does.
-                    self.asm().group3(3, size, Rm::Reg(RAX));
-                    let trap = self.trap(TrapCode::IntegerOverflow);
-                    self.asm().jcc(cc::O, trap);
-                }
-            }
-            Rest::MinMax { max, size, def, other } => {
-                let nan = self.asm().label();
-                self.asm().jcc(cc::P, nan);
-                // Equal: only the signs of zeros may differ.
-                let kind = if max { FKind::And as u32 } else { OR };
-                self.asm().falu(kind, size, def, Rm::Reg(other));
-                self.asm().jmp(back);
-                self.asm().bind(nan);
-                self.asm().falu(FKind::Add as u32, size, def, Rm::Reg(other));
-            }
+            Rest::MinMax { max, size, def, other } => self.same_or_nan(max, size, def, other),
             Rest::Canon { size, def } => {
                 let (bits, kind) = match size {
                     2 => (0x7fc0_0000, MovKind::F32),
@@ -178,30 +157,31 @@ impl Emit<'_> {
         }
     }
 
-    /// A division with its checks.
+    /// A division. What it cannot divide by it traps on by itself, and the runtime tells from the divisor
+    /// whether that was zero or the quotient has no room: the instruction is shorter than any check.
     pub(super) fn div(&mut self, inst: &VInst) {
         let aux = Aux(inst.aux);
         let (size, kind) = (aux.size(), aux.kind());
-        let divisor = self.reg(inst, 3);
+        let divisor = 3 - self.left(inst, true);
+        let divisor = self.reg(inst, divisor);
         debug_assert!(divisor != RAX && divisor != RDX);
-        if kind & DIV_ZERO != 0 {
-            self.asm().test_rr(size, divisor, divisor);
-            let trap = self.trap(TrapCode::IntegerDivisionByZero);
-            self.asm().jcc(cc::E, trap);
-        }
         let signed = kind & DIV_SIGNED != 0;
-        let mut back = None;
-        if kind & DIV_OVERFLOW != 0 {
+        // The remainder by -1 is zero also where the quotient has no room.
+        let rare = (kind & DIV_OVERFLOW != 0 && kind & DIV_REM != 0).then(|| {
             self.asm().cmp_i(size, Rm::Reg(divisor), -1);
-            let remainder = kind & DIV_REM != 0;
-            let (rare, label) = self.put_off_rest(Rest::MinusOne { size, remainder });
-            self.asm().jcc(cc::E, rare);
-            back = Some(label);
-        }
+            let usual = self.asm().skip_if(cc::NE);
+            self.asm().zero(RDX);
+            let rare = self.asm().skip();
+            self.asm().land(usual);
+            rare
+        });
         self.widen_dividend(signed, size);
+        if kind & (DIV_ZERO | DIV_OVERFLOW) != 0 {
+            self.asm().may_trap(TrapCode::IntegerDivisionByZero);
+        }
         self.asm().group3(if signed { 7 } else { 6 }, size, Rm::Reg(divisor));
-        if let Some(back) = back {
-            self.asm().bind(back);
+        if let Some(rare) = rare {
+            self.asm().land(rare);
         }
     }
 
@@ -209,25 +189,49 @@ impl Emit<'_> {
     pub(super) fn min_max(&mut self, inst: &VInst) {
         let aux = Aux(inst.aux);
         let (size, max) = (aux.size(), aux.kind() == 1);
-        let (def, other) = (self.reg(inst, 0), self.reg(inst, 2));
+        let other = 2 - self.left(inst, false);
+        let (def, other) = (self.reg(inst, 0), self.reg(inst, other));
         self.asm().ucomis(size, def, Rm::Reg(other));
+        let kind = if max { MAX } else { MIN };
+        if aux.compact() != 0 {
+            let usual = self.asm().skip_if(cc::NE);
+            self.same_or_nan(max, size, def, other);
+            let rare = self.asm().skip();
+            self.asm().land(usual);
+            self.asm().falu(kind, size, def, Rm::Reg(other));
+            return self.asm().land(rare);
+        }
         let (rare, back) = self.put_off_rest(Rest::MinMax { max, size, def, other });
         self.asm().jcc(cc::E, rare);
-        self.asm().falu(if max { MAX } else { MIN }, size, def, Rm::Reg(other));
+        self.asm().falu(kind, size, def, Rm::Reg(other));
         self.asm().bind(back);
     }
 
+    /// Minimum or maximum of equal or unordered floats. Of equal ones only the signs of zeros may differ.
+    fn same_or_nan(&mut self, max: bool, size: u32, def: u8, other: u8) {
+        if !max {
+            // All bits that a NaN has are still there, so it is one.
+            return self.asm().falu(OR, 2, def, Rm::Reg(other));
+        }
+        let nan = self.asm().skip_if(cc::P);
+        self.asm().falu(FKind::And as u32, 2, def, Rm::Reg(other));
+        let same = self.asm().skip();
+        self.asm().land(nan);
+        self.asm().falu(FKind::Add as u32, size, def, Rm::Reg(other));
+        self.asm().land(same);
+    }
+
+    /// `def ^ (def ^ other) & sign`: one constant, and bits of singles and doubles are the same.
     pub(super) fn copysign(&mut self, inst: &VInst) {
         let size = Aux(inst.aux).size();
-        let (def, other) = (self.reg(inst, 0), self.reg(inst, 2));
+        let other = 2 - self.left(inst, false);
+        let (def, other) = (self.reg(inst, 0), self.reg(inst, other));
         let sign: u64 = if size == 2 { 0x8000_0000_8000_0000 } else { 1 << 63 };
-        let both = |half: u64| u128::from(half) | u128::from(half) << 64;
-        let mask = self.asm().constant(both(sign), 16);
-        self.asm().movx(MovKind::V128, X15, Rm::Mem(mask));
-        self.asm().falu(FKind::And as u32, size, X15, Rm::Reg(other));
-        let rest = self.asm().constant(both(!sign), 16);
-        self.asm().falu(FKind::And as u32, size, def, Rm::Mem(rest));
-        self.asm().falu(OR, size, def, Rm::Reg(X15));
+        let mask = self.asm().constant(u128::from(sign) | u128::from(sign) << 64, 16);
+        self.asm().fmov(X15, def);
+        self.asm().falu(FKind::Xor as u32, 2, X15, Rm::Reg(other));
+        self.asm().falu(FKind::And as u32, 2, X15, Rm::Mem(mask));
+        self.asm().falu(FKind::Xor as u32, 2, def, Rm::Reg(X15));
     }
 
     pub(super) fn canon(&mut self, inst: &VInst) {

@@ -299,7 +299,13 @@ pub(super) fn call(cx: &mut Lower<'_>, index: u32, inst: &Inst) {
         Target::Import(record) | Target::Reference(record) => {
             cx.facts.switches = true;
             operands.push(use_fixed(record, RAX));
-            let import = matches!(target, Target::Import(_));
+            // What is short rather than fast is the way for all: an index that lies in the frame has cost no
+            // byte of Wasm.
+            let home =
+                |&index: &u32| cx.func.def(Value(index)).is_some_and(|d| d.op == Op::HomeLoad);
+            let short = func.list(inst).first().is_some_and(home);
+            let import =
+                matches!(target, Target::Import(_)) || inst.op == Op::CallIndirect && short;
             (if import { MOp::CallImport } else { MOp::CallRef }, 0)
         }
     };

@@ -1,4 +1,4 @@
-//! Division and remainder, by a variable with its checks and by a constant without a division.
+//! Division and remainder, by a variable and by a constant without a division.
 //!
 //! By a constant: powers of two are shifts, others a multiplication by a scaled reciprocal (Granlund
 //! and Montgomery 1994; Warren, "Hacker's Delight", chapter 10). 32-bit dividends use a 64-bit
@@ -35,7 +35,6 @@ pub(super) fn divide(cx: &mut Lower<'_>, index: u32, inst: &Inst) {
     }
     let def = cx.result(index);
     let other = cx.temp(ty);
-    let (a, b) = (cx.operand(inst.va(), ty), cx.operand(inst.vb(), ty));
     let mut kind = DIV_ZERO;
     if signed {
         kind |= DIV_SIGNED | DIV_OVERFLOW;
@@ -45,6 +44,12 @@ pub(super) fn divide(cx: &mut Lower<'_>, index: u32, inst: &Inst) {
     }
     let (quotient, rest) = if remainder { (other, def) } else { (def, other) };
     let aux = Aux::sized(int_size(ty)).with_kind(kind);
+    if let Some(home) = cx.left_home(inst.va(), ty) {
+        let b = cx.operand(inst.vb(), ty);
+        let operands = [def_fixed(quotient, RAX), def_fixed(rest, RDX), use_late(b)];
+        return cx.op_mem(MOp::Div, aux.with_left(1), 0, &home, &operands);
+    }
+    let (a, b) = (cx.operand(inst.va(), ty), cx.operand(inst.vb(), ty));
     let operands = [def_fixed(quotient, RAX), def_fixed(rest, RDX), use_fixed(a, RAX), use_late(b)];
     cx.op(MOp::Div, aux, 0, &operands);
 }

@@ -66,15 +66,28 @@ pub(super) fn binary(cx: &mut Lower<'_>, index: u32, inst: &Inst) {
 pub(super) fn min_max(cx: &mut Lower<'_>, index: u32, inst: &Inst) {
     let def = cx.result(index);
     let (a, b) = super::int::commute(cx, inst.ty, inst.va(), inst.vb());
-    let (left, right) = (cx.get(a), cx.get(b));
     let aux = Aux::sized(float_size(inst.ty)).with_kind(u32::from(inst.op == Op::FMax));
+    // An operand that lies in the frame has cost no byte of Wasm.
+    let (left, right) = if cx.can_sink(b, inst.ty) { (b, a) } else { (a, b) };
+    if let Some(home) = cx.left_home(left, inst.ty) {
+        let right = cx.get(right);
+        let aux = aux.with_compact(1).with_left(1);
+        return cx.op_mem(MOp::FMinMax, aux, 0, &home, &[def_reg(def), use_late(right)]);
+    }
+    let (left, right) = (cx.get(a), cx.get(b));
     cx.op(MOp::FMinMax, aux, 0, &[def_tied(def), use_reg(left), use_late(right)]);
 }
 
 pub(super) fn copysign(cx: &mut Lower<'_>, index: u32, inst: &Inst) {
     let def = cx.result(index);
-    let (left, right) = (cx.get_exact(inst.va()), cx.get_exact(inst.vb()));
     let aux = Aux::sized(float_size(inst.ty));
+    // Homes are exact.
+    if let Some(home) = cx.left_home(inst.va(), inst.ty) {
+        let right = cx.get_exact(inst.vb());
+        let operands = [def_reg(def), use_late(right)];
+        return cx.op_mem(MOp::FCopysign, aux.with_left(1), 0, &home, &operands);
+    }
+    let (left, right) = (cx.get_exact(inst.va()), cx.get_exact(inst.vb()));
     cx.op(MOp::FCopysign, aux, 0, &[def_tied(def), use_reg(left), use_late(right)]);
 }
 

@@ -4,7 +4,7 @@ use super::{
     RAX, RCX, RDX, Rhs, def_fixed, def_reg, def_tied, int_size, use_any, use_fixed, use_reg,
 };
 use crate::lower::Lower;
-use crate::vcode::VReg;
+use crate::vcode::{Constraint, Operand, VReg};
 use crate::x64::inst::{AluKind, Amode, Aux, Base, BitKind, MOp, MovKind, ShiftKind};
 use runwell_abi::Features;
 use runwell_ir::{Inst, Op, Type, Value};
@@ -251,6 +251,12 @@ pub(super) fn shift(cx: &mut Lower<'_>, index: u32, inst: &Inst) {
         let mask = if ty == Type::I32 { 31 } else { 63 };
         let count = (count & mask) as u32;
         shift_imm(cx, ty, def, inst.va(), kind, count);
+        return;
+    }
+    if let Some(home) = cx.left_home(inst.va(), ty) {
+        let count = shift_count(cx, inst.vb(), ty);
+        let count = Operand::used_late(count, Constraint::Fixed(RCX));
+        cx.op_mem(MOp::Shift, aux.with_left(1), 0, &home, &[def_reg(def), count]);
         return;
     }
     let source = cx.operand(inst.va(), ty);

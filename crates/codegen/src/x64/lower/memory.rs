@@ -386,6 +386,12 @@ impl Lower<'_> {
         })
     }
 
+    /// The home that replaces the left operand of a two-address operation, if it is loaded for that alone.
+    pub(super) fn left_home(&mut self, value: Value, ty: Type) -> Option<Amode> {
+        let (_, inst) = self.single(value)?;
+        (inst.op == Op::HomeLoad).then(|| self.sink(value, ty)).flatten()
+    }
+
     fn sunk_address(&mut self, index: u32, inst: &Inst) -> Amode {
         let src = self.func.src[index as usize];
         self.set_src(src);

@@ -367,8 +367,12 @@ fn branch_table(cx: &mut Lower<'_>, inst: &Inst) {
     for edge in func.table_edges(inst) {
         cx.edge::<X64>(edge);
     }
-    let root = cx.root() as i32;
     let entries = func.table_entries(inst);
+    let end = inst.b + inst.c;
+    let (at, len) = ((end as usize - entries.len()) as i32, entries.len() as i32);
+    let table = |cx: &mut Lower<'_>, op, operands: &[Operand]| {
+        cx.op_full(op, Aux::default(), at, len, 0, operands);
+    };
     let first = entries.first().copied().unwrap_or(0);
     if entries.iter().all(|&e| e == first) {
         // One edge is taken whatever the index is, but all of them must have been announced.
@@ -377,11 +381,11 @@ fn branch_table(cx: &mut Lower<'_>, inst: &Inst) {
     }
     if entries.len() <= CHAIN_ENTRIES + 1 {
         let index = cx.low32(inst.va());
-        cx.op(MOp::Switch, Aux::default(), root, &[use_reg(index)]);
+        table(cx, MOp::Switch, &[use_reg(index)]);
         return;
     }
     let index = cx.low32(inst.va());
     let address = cx.temp(Type::I64);
-    cx.op(MOp::TableAddr, Aux::default(), root, &[def_reg(address), use_late(index)]);
-    cx.op(MOp::JmpTable, Aux::default(), root, &[use_reg(address)]);
+    table(cx, MOp::TableAddr, &[def_reg(address), use_late(index)]);
+    table(cx, MOp::JmpTable, &[use_reg(address)]);
 }

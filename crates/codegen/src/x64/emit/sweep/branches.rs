@@ -283,19 +283,25 @@ fn switches(s: &mut Sweep, op: MOp, entries: &[u32]) {
         };
         let mut scene = Scene::new(&targets, moves);
         scene.func = func.clone();
+        let table = func.insts[1];
+        let first = (table.b + table.c) as i32 - entries.len() as i32;
+        let with = |op, operands| {
+            let len = entries.len() as i32;
+            VInst { imm: first, disp: len, ..inst(op, Aux::default(), 0, operands) }
+        };
         for (def, index) in [(0, 6), (6, 6), (13, 12)] {
             let reg = |number| Loc::reg(PReg::int(number));
             let insts = if op == MOp::Switch {
                 scene.allocation.locs = vec![reg(index)];
-                vec![inst(MOp::Switch, Aux::default(), 1, 1)]
+                vec![with(MOp::Switch, 1)]
             } else {
                 scene.allocation.locs = vec![reg(def), reg(index)];
                 // The index is read after the address was begun: never the same register.
                 if def == index {
                     continue;
                 }
-                let jump = inst(MOp::JmpTable, Aux::default(), 1, 1);
-                vec![inst(MOp::TableAddr, Aux::default(), 1, 2), jump]
+                let jump = with(MOp::JmpTable, 1);
+                vec![with(MOp::TableAddr, 2), jump]
             };
             let order: Vec<u32> = targets.iter().rev().copied().collect();
             let (compiled, starts) = scene.emit(s, &insts, &order);

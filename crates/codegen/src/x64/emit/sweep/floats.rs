@@ -93,35 +93,51 @@ impl Sized<'_> {
     }
 
     fn min_max(&mut self) {
-        for (kind, usual, equal) in [(0, "minss", "orps"), (1, "maxss", "andps")] {
-            let form = form(MOp::FMinMax, self.aux(kind), 0, &[Float, Tied, Float]);
-            let want = [
-                "ucomiss {0x}, {2x}",
-                "je @4",
-                &format!("{usual} {{0x}}, {{2x}}"),
-                "ret",
-                // Equal or unordered.
-                "jp @7",
-                &format!("{equal} {{0x}}, {{2x}}"),
-                "jmp @3",
-                "addss {0x}, {2x}",
-                "jmp @3",
-            ];
-            self.check(&form, |r| r[0] != r[2], &want);
-        }
+        let (min, max) = ("minss {0x}, {2x}", "maxss {0x}, {2x}");
+        let (or, and, add) = ("orps {0x}, {2x}", "andps {0x}, {2x}", "addss {0x}, {2x}");
+        let compare = "ucomiss {0x}, {2x}";
+        let operands = [Float, Tied, Float];
+        // Equal or unordered, out of the way or in it.
+        let aux = self.aux(0);
+        self.left();
+        let of = |aux| form(MOp::FMinMax, aux, 0, &operands);
+        let away = |r: &[u8]| r[0] != r[2];
+        self.check(&of(aux), away, &[compare, "je @4", min, "ret", or, "jmp @3"]);
+        let want = [compare, "jne @4", or, "jmp @5", min, "ret"];
+        self.check(&of(aux.with_compact(1)), away, &want);
+        let aux = self.aux(1);
+        let want = [compare, "je @4", max, "ret", "jp @7", and, "jmp @8", add, "jmp @3"];
+        self.check(&of(aux), away, &want);
+        let want = [compare, "jne @7", "jp @5", and, "jmp @6", add, "jmp @8", max, "ret"];
+        self.check(&of(aux.with_compact(1)), away, &want);
+    }
+
+    /// Left operands that come from homes.
+    fn left(&mut self) {
+        let at_home = |aux: Aux| aux.with_left(1).with_base(7);
+        let away = |r: &[u8]| r[0] != r[1];
+        let load = "movss {0x}, [rsp+0x120]";
+        let least = form(MOp::FMinMax, at_home(self.aux(0)).with_compact(1), 0, &[Float, Float]);
+        let (min, or) = ("minss {0x}, {1x}", "orps {0x}, {1x}");
+        let want = [load, "ucomiss {0x}, {1x}", "jne @5", or, "jmp @6", min, "ret"];
+        self.check(&Form { disp: 4, ..least }, away, &want);
+        let sign = form(MOp::FCopysign, at_home(self.aux(0)), 0, &[Float, Float]);
+        let mask = self.by_size(
+            "andps xmm15, [0x80000000800000008000000080000000]",
+            "andps xmm15, [0x80000000000000008000000000000000]",
+        );
+        let copy = "movaps xmm15, {0x}";
+        let want = [load, copy, "xorps xmm15, {1x}", mask, "xorps {0x}, xmm15", "ret"];
+        self.check(&Form { disp: 4, ..sign }, away, &want);
     }
 
     fn signs(&mut self) {
         let sign = self.by_size(
-            "movups xmm15, [0x80000000800000008000000080000000]",
-            "movups xmm15, [0x80000000000000008000000000000000]",
-        );
-        let rest = self.by_size(
-            "andps {0x}, [0x7fffffff7fffffff7fffffff7fffffff]",
-            "andps {0x}, [0x7fffffffffffffff7fffffffffffffff]",
+            "andps xmm15, [0x80000000800000008000000080000000]",
+            "andps xmm15, [0x80000000000000008000000000000000]",
         );
         let form = form(MOp::FCopysign, self.aux(0), 0, &[Float, Tied, Float]);
-        let want = [sign, "andps xmm15, {2x}", rest, "orps {0x}, xmm15", "ret"];
+        let want = ["movaps xmm15, {0x}", "xorps xmm15, {2x}", sign, "xorps {0x}, xmm15", "ret"];
         self.check(&form, |r| r[0] != r[2], &want);
         let nan = self.by_size("movss {0x}, [0x7fc00000]", "movss {0x}, [0x7ff8000000000000]");
         let blend = self.by_size(

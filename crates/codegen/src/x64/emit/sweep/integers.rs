@@ -2,9 +2,12 @@
 
 use super::Class::{Fixed, Int, Spill, Tied};
 use super::{Sweep, form, from_mem, mem};
+use crate::regalloc::Loc;
+use crate::vcode::PReg;
 use crate::x64::inst::{
     AluKind, Aux, BitKind, DIV_OVERFLOW, DIV_REM, DIV_SIGNED, DIV_ZERO, MOp, ShiftKind, Src,
 };
+use runwell_abi::TrapCode;
 
 pub(super) fn sweep(s: &mut Sweep) {
     for (size, letter) in [(2, "d"), (3, "q")] {
@@ -146,29 +149,32 @@ impl Sized<'_> {
         self.check(&plain, when, &["xor edx, edx", "div {3$}", "ret"]);
         let plain = form(MOp::Div, self.aux(DIV_SIGNED), 0, &operands);
         self.check(&plain, when, &[convert, "idiv {3$}", "ret"]);
+        // The instruction traps by itself; what it is for, the runtime finds out.
         let zero = form(MOp::Div, self.aux(DIV_ZERO), 0, &operands);
-        let want = ["test {3$}, {3$}", "je @5", "xor edx, edx", "div {3$}", "ret", "ud2"];
-        self.check(&zero, when, &want);
-        // By -1: the quotient is the negation, which overflows for the smallest number.
+        self.check(&zero, when, &["xor edx, edx", "div {3$}", "ret"]);
+        self.divides(&zero, 2);
         let quotient = form(MOp::Div, self.aux(DIV_ZERO | DIV_OVERFLOW | DIV_SIGNED), 0, &operands);
-        let want = [
-            "test {3$}, {3$}",
-            "je @7",
-            "cmp {3$}, -1",
-            "je @8",
-            convert,
-            "idiv {3$}",
-            "ret",
-            "ud2",
-            &format!("neg {}", if self.size == 2 { "eax" } else { "rax" }),
-            "jo @11",
-            "jmp @6",
-            "ud2",
-        ];
-        self.check(&quotient, when, &want);
+        self.check(&quotient, when, &[convert, "idiv {3$}", "ret"]);
+        self.divides(&quotient, 1 + u32::from(self.size == 3));
+        // The remainder by -1 is zero.
         let remainder = form(MOp::Div, self.aux(DIV_OVERFLOW | DIV_SIGNED | DIV_REM), 0, &operands);
-        let want = ["cmp {3$}, -1", "je @5", convert, "idiv {3$}", "ret", "xor edx, edx", "jmp @4"];
+        let want =
+            ["cmp {3$}, -1", "jne @4", "xor edx, edx", "jmp @6", convert, "idiv {3$}", "ret"];
         self.check(&remainder, when, &want);
+        let check = if self.size == 3 { 4 + 2 + 2 + 2 + 2 } else { 3 + 2 + 2 + 2 + 1 };
+        self.divides(&remainder, check);
+        // The dividend comes from a home.
+        let aux = self.aux(DIV_ZERO | DIV_SIGNED).with_left(1).with_base(7);
+        let left = form(MOp::Div, aux, 0, &[Fixed(0), Fixed(2), Int]);
+        let when = |r: &[u8]| r[2] != 0 && r[2] != 2;
+        let want = ["mov {0$}, [rsp+0x120]", convert, "idiv {2$}", "ret"];
+        self.check(&super::Form { disp: 4, ..left }, when, &want);
+    }
+
+    /// The division stands behind `at` bytes and may trap, with the divisor in rbx.
+    fn divides(&mut self, form: &super::Form, at: u32) {
+        let locs = [0, 2, 0, 3].map(|number| Loc::reg(PReg::int(number)));
+        assert_eq!(self.s.emit(form, &locs).traps, [(at, TrapCode::IntegerDivisionByZero)]);
     }
 
     fn shifts(&mut self) {
@@ -181,6 +187,9 @@ impl Sized<'_> {
             (ShiftKind::Sar, "sar", Some("sarx")),
         ] {
             let aux = self.aux(kind as u32);
+            let left = form(MOp::Shift, aux.with_left(1).with_base(7), 0, &[Int, Fixed(1)]);
+            let want = ["mov {0$}, [rsp+0x120]", &format!("{name} {{0$}}, cl"), "ret"];
+            self.check(&super::Form { disp: 4, ..left }, |r| r[0] != 1, &want);
             for (count, text) in [(1, "1"), (31, "0x1f")] {
                 let text = format!("{name} {{0$}}, {text}");
                 let by = form(MOp::Shift, aux.from(Src::Imm), count, &[Int, Tied]);

@@ -25,6 +25,7 @@ pub(super) fn sweep(s: &mut Sweep) {
         assert_eq!(s.asm.relocs, [(1, function)]);
     }
     jumps(s);
+    skips(s);
 }
 
 /// A jump over or behind `gap` bytes, decoded at its place.
@@ -72,6 +73,30 @@ fn jumps(s: &mut Sweep) {
             }
         }
     }
+}
+
+/// Short jumps over what comes next.
+fn skips(s: &mut Sweep) {
+    for gap in 0..128usize {
+        for cc in (0..16).map(Some).chain([None]) {
+            let asm = &mut s.asm;
+            asm.clear();
+            let skip = match cc {
+                Some(code) => asm.skip_if(code),
+                None => asm.skip(),
+            };
+            asm.bytes(&vec![0x90; gap]);
+            asm.land(skip);
+            let done = asm.finish().expect("finishes");
+            let mut decoder = Decoder::with_ip(64, &done.code, 0, DecoderOptions::NONE);
+            let inst = decoder.decode();
+            let mnemonic = cc.map_or(Mnemonic::Jmp, |code| JUMPS[code as usize]);
+            assert_eq!((inst.mnemonic(), inst.len()), (mnemonic, 2));
+            assert_eq!(inst.near_branch64(), 2 + gap as u64, "{inst} over {gap}");
+            s.cases += 1;
+        }
+    }
+    s.seen.extend(["skip", "skip_if", "land"]);
 }
 
 #[test]
