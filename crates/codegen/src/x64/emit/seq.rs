@@ -28,9 +28,6 @@ pub(super) enum Rest {
     ConvertU64 { size: u32, def: u8, source: u8 },
 }
 
-/// -2^31 - 1, the largest double that is too small for a signed 32-bit integer.
-const BELOW_I32: u64 = 0xc1e0_0000_0020_0000;
-
 impl Emit<'_> {
     /// Emits a rare path and the jump back.
     pub(super) fn rest(&mut self, rest: Rest, back: Label) {
@@ -56,6 +53,8 @@ impl Emit<'_> {
             Rest::Truncate { kind, size, def, source } => {
                 if kind & TRUNC_SAT != 0 {
                     self.truncate_saturating(kind, size, def, source, back);
+                } else if kind & TRUNC_SIGNED != 0 {
+                    return self.truncate_signed(kind & TRUNC_64 != 0, size, source, back);
                 } else {
                     self.truncate_checked(kind, size, def, source);
                 }
@@ -342,28 +341,38 @@ impl Emit<'_> {
         }
     }
 
-    /// The rare part of a trapping conversion: traps, or goes back with the right result.
+    /// The rare part of a trapping conversion to a signed integer, of which the smallest has come out: right
+    /// for what comes nearest to it, else a trap.
+    fn truncate_signed(&mut self, wide: bool, size: u32, source: u8, back: Label) {
+        let nan = if size == 3 && !wide {
+            // Numbers between -2^31 and the next smaller integer, of which there are many.
+            self.asm().cvt_trunc(size, 3, R11, source);
+            self.asm().cmp_i(3, Rm::Reg(R11), i32::MIN);
+            self.asm().jcc(cc::E, back);
+            self.asm().ucomis(size, source, Rm::Reg(source));
+            self.asm().skip_if(cc::P)
+        } else {
+            // One number.
+            let least = self.power(size, if wide { 63 } else { 31 }, true);
+            self.asm().ucomis(size, source, Rm::Mem(least));
+            let nan = self.asm().skip_if(cc::P);
+            self.asm().jcc(cc::E, back);
+            nan
+        };
+        self.asm().trap(TrapCode::IntegerOverflow);
+        self.asm().land(nan);
+        self.asm().trap(TrapCode::BadConversionToInteger);
+    }
+
+    /// The rare part of a trapping conversion to an unsigned integer: traps, or goes back with the right
+    /// result.
     fn truncate_checked(&mut self, kind: u32, size: u32, def: u8, source: u8) {
         let wide = kind & TRUNC_64 != 0;
         let nan = self.trap(TrapCode::BadConversionToInteger);
         self.asm().ucomis(size, source, Rm::Reg(source));
         self.asm().jcc(cc::P, nan);
         let overflow = self.trap(TrapCode::IntegerOverflow);
-        if kind & TRUNC_SIGNED != 0 {
-            // The result is right if the value is negative but not too small.
-            if size == 3 && !wide {
-                let bound = self.asm().constant(u128::from(BELOW_I32), 8);
-                self.asm().ucomis(size, source, Rm::Mem(bound));
-                self.asm().jcc(cc::BE, overflow);
-            } else {
-                let bound = self.power(size, if wide { 63 } else { 31 }, true);
-                self.asm().ucomis(size, source, Rm::Mem(bound));
-                self.asm().jcc(cc::B, overflow);
-            }
-            self.asm().fzero(X15);
-            self.asm().ucomis(size, source, Rm::Reg(X15));
-            self.asm().jcc(cc::AE, overflow);
-        } else if wide {
+        if wide {
             // From 2^63 on: what is above it, converted, with the top bit set.
             self.above_2_63(size, def, source);
             self.asm().jcc(cc::S, overflow);

@@ -236,30 +236,26 @@ impl Sized<'_> {
             let letter = if wide { "q" } else { "d" };
             let convert = format!("cvttss2si {{0{letter}}}, {{1x}}");
             let compare = format!("cmp {{0{letter}}}, 1");
-            // The largest float that is too small, or the smallest that fits: -2^31 or -2^63.
-            let (bound, below) = match (self.size, wide) {
-                (2, false) => ("ucomiss {1x}, [0xcf000000]", "jb @13"),
-                (2, true) => ("ucomiss {1x}, [0xdf000000]", "jb @13"),
-                (_, false) => ("ucomiss {1x}, [0xc1e0000000200000]", "jbe @13"),
-                (_, true) => ("ucomiss {1x}, [0xc3e0000000000000]", "jb @13"),
-            };
             let kind = TRUNC_SIGNED | if wide { TRUNC_64 } else { 0 };
-            let checked = [
-                &convert,
-                &compare,
-                "jo @4",
-                "ret",
-                "ucomiss {1x}, {1x}",
-                "jp @12",
-                bound,
-                below,
-                "xorps xmm15, xmm15",
-                "ucomiss {1x}, xmm15",
-                "jae @13",
-                "jmp @3",
-                "ud2",
-                "ud2",
-            ];
+            let usual = [&*convert, &compare, "jo @4", "ret"];
+            // The smallest integer is right for one number, but for many doubles that of 32 bits.
+            let rare: &[&str] = match (self.size, wide) {
+                (2, false) => &["ucomiss {1x}, [0xcf000000]", "jp @8", "je @3", "ud2", "ud2"],
+                (2, true) => &["ucomiss {1x}, [0xdf000000]", "jp @8", "je @3", "ud2", "ud2"],
+                (_, false) => &[
+                    "cvttss2si r11, {1x}",
+                    "cmp r11, -0x80000000",
+                    "je @3",
+                    "ucomiss {1x}, {1x}",
+                    "jp @10",
+                    "ud2",
+                    "ud2",
+                ],
+                (_, true) => {
+                    &["ucomiss {1x}, [0xc3e0000000000000]", "jp @8", "je @3", "ud2", "ud2"]
+                }
+            };
+            let checked = [&usual, rare].concat();
             self.check(&self.truncation(kind), |_| true, &checked);
             let largest =
                 if wide { "mov {0q}, 0x7fffffffffffffff" } else { "mov {0d}, 0x7fffffff" };
