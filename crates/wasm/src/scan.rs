@@ -14,9 +14,10 @@
 //!   up stops at the first mark. At [`MARKS_PER_BYTE`] marks the pass stops marking, and each local
 //!   written from there on lives in a frame slot.
 //! - *Merge values.* A construct of `b` incoming edges in which `k` locals are written may need
-//!   `b * k` edge arguments. The sum over constructs is kept per local; when the total exceeds
-//!   [`PAIRS_PER_OPERATOR`], the most expensive locals, by powers of two, move to frame slots until
-//!   the rest fits. No function of a corpus of 11,318 published ones comes near the bound.
+//!   `b * k` edge arguments. A branch table is one edge to each of its targets, and an end that control
+//!   does not reach by falling through is none. The sum over constructs is kept per local; when the total
+//!   exceeds [`PAIRS_PER_OPERATOR`], the most expensive locals, by powers of two, move to frame slots until
+//!   the rest fits. `cargo xtask budgets` looks that no function of the corpus gets there.
 //!
 //! A third thing are the values that labels carry from branch tables: up to eight for a byte. When they are
 //! more than [`CARRIED_PER_OPERATOR`], they travel in cells ([`crate::carry`]).
@@ -41,8 +42,8 @@ use runwell_ir::{Signature, scratch};
 const MARKS_PER_BYTE: usize = 2;
 /// Marks that even the smallest body may have.
 const MARKS_BASE: usize = 64;
-/// Edge arguments for locals per operator; 2.2 is the most seen in real code.
-const PAIRS_PER_OPERATOR: u64 = 4;
+/// Edge arguments for locals per operator; 4.0 is the most seen in real code, 2.6 but for one function.
+const PAIRS_PER_OPERATOR: u64 = 5;
 /// Edge arguments for locals that even the smallest body may have.
 const PAIRS_BASE: u64 = 64;
 
@@ -73,7 +74,7 @@ pub(crate) const NONE: u32 = u32::MAX;
 /// A block, loop or if, in text order.
 #[derive(Copy, Clone, Debug)]
 pub(crate) struct Construct {
-    /// Branches that target it, entries of branch tables counted each.
+    /// Branches that target it; a branch table counts once, whatever number of its entries do.
     pub(crate) branches: u32,
     /// Head of the list of locals written inside.
     pub(crate) writes: u32,
@@ -125,12 +126,16 @@ struct Local {
 #[derive(Copy, Clone, Debug)]
 struct Open {
     construct: u32,
-    /// Incoming edges of its merge or header besides branches.
+    is_loop: bool,
+    /// Incoming edges of its merge or header besides branches and what falls through its end: the way
+    /// into a loop, past an if, from the first arm of an if with two.
     falls: u8,
     /// Values that a branch to it carries.
     carries: u32,
     /// Values that fall through its end.
     results: u32,
+    /// The branch table that was the last to target it, by its number.
+    table: u32,
 }
 
 /// The pass with its tables, reused from function to function.
@@ -156,6 +161,12 @@ pub(crate) struct Scan {
     pub(crate) meter: Meter,
     /// Depths of a branch table.
     depths: Vec<u32>,
+    /// True behind an operator that control does not pass, until a construct begins or ends there. What
+    /// such a construct is in does not count as dead, for simplicity.
+    dead: bool,
+    /// Branch tables so far, and the last of them that targets the function's own label.
+    tables: u32,
+    own_table: u32,
     marks: Vec<Mark>,
     open: Vec<Open>,
     /// By number.
@@ -393,6 +404,7 @@ impl Scan {
         self.marks.clear();
         self.open.clear();
         self.operators = 0;
+        (self.tables, self.own_table, self.dead) = (0, 0, false);
         self.bytes_read = 0;
         self.any_demoted = false;
         self.carried = 0;
@@ -421,8 +433,11 @@ impl Scan {
         match CLASSES[opcode as usize] {
             Class::Stop => return None,
             Class::Plain => {
-                if metered && opcode == 0 {
-                    self.meter.mark(at, Kind::Unreachable, NONE, 0);
+                if opcode == 0 {
+                    self.dead = true;
+                    if metered {
+                        self.meter.mark(at, Kind::Unreachable, NONE, 0);
+                    }
                 }
             }
             Class::Leb => cursor.skip_leb()?,
@@ -471,6 +486,10 @@ impl Scan {
                 }
             }
             Class::Else => {
+                if let Some(open) = self.open.last_mut() {
+                    open.falls = u8::from(!self.dead);
+                }
+                self.dead = false;
                 if metered {
                     let moved = self.open.last().map_or(0, |open| open.results);
                     self.meter.mark(at, Kind::Else, NONE, moved);
@@ -488,7 +507,8 @@ impl Scan {
             }
             Class::Branch => {
                 let depth = cursor.index()?;
-                self.branch(depth, tally)?;
+                self.branch(depth, tally);
+                self.dead |= opcode == 0x0c;
                 if metered {
                     let kind = if opcode == 0x0c { Kind::Br } else { Kind::BrIf };
                     self.meter.mark(at, kind, depth, self.label(depth));
@@ -497,14 +517,15 @@ impl Scan {
             Class::BrTable => {
                 let count = cursor.index()?;
                 tally.table(count);
+                self.tables += 1;
                 for _ in 0..=count {
                     let depth = cursor.index()?;
-                    self.branch(depth, tally)?;
-                    self.carry(depth);
+                    self.entry(depth, tally);
                     if metered {
                         self.depths.push(depth);
                     }
                 }
+                self.dead = true;
                 if metered {
                     // All labels of a branch table carry the same.
                     let moved = self.label(self.depths.last().copied().unwrap_or(0));
@@ -513,6 +534,7 @@ impl Scan {
             }
             Class::Return => {
                 tally.leave();
+                self.dead = true;
                 if metered {
                     self.meter.mark(at, Kind::Return, NONE, self.results);
                 }
@@ -563,6 +585,7 @@ impl Scan {
 
     fn mark_call(&mut self, at: u32, leaves: bool, sig: &Signature) {
         self.calls |= !leaves;
+        self.dead |= leaves;
         if self.meter.is_on() {
             let params = sig.params.len() as u32;
             if leaves {
@@ -673,11 +696,14 @@ impl Scan {
         };
         tally.open(op, params, results);
         let is_loop = op == 0x03;
+        self.dead = false;
         self.open.push(Open {
             construct: self.constructs.len() as u32,
-            falls: if op == 0x04 { 2 } else { 1 },
+            is_loop,
+            falls: u8::from(op != 0x02),
             carries: if is_loop { params } else { results },
             results,
+            table: 0,
         });
         self.constructs.push(Construct {
             branches: 0,
@@ -704,24 +730,33 @@ impl Scan {
     }
 
     #[inline]
-    fn branch<T: Tally>(&mut self, depth: u32, tally: &mut T) -> Option<()> {
+    fn branch<T: Tally>(&mut self, depth: u32, tally: &mut T) {
         tally.branch(depth);
-        let depth = depth as usize;
-        if depth >= self.open.len() {
-            // The function's own label; whether the depth is valid is not decided here.
-            return Some(());
+        // Beyond is the function's own label; whether the depth is valid is not decided here.
+        let at = self.open.len().wrapping_sub(1 + depth as usize);
+        if let Some(open) = self.open.get(at) {
+            self.constructs[open.construct as usize].branches += 1;
         }
-        let open = self.open[self.open.len() - 1 - depth];
-        self.constructs[open.construct as usize].branches += 1;
-        Some(())
+    }
+
+    /// An entry of the current branch table: an edge, unless an earlier entry has made it.
+    fn entry<T: Tally>(&mut self, depth: u32, tally: &mut T) {
+        let at = self.open.len().wrapping_sub(1 + depth as usize);
+        let last = self.open.get_mut(at).map_or(&mut self.own_table, |open| &mut open.table);
+        if *last != self.tables {
+            *last = self.tables;
+            self.branch(depth, tally);
+            self.carry(depth);
+        }
     }
 
     fn end<T: Tally>(&mut self, tally: &mut T) {
         let Some(open) = self.open.pop() else { return tally.leave() };
-        let Construct { branches, writes, effects, is_loop, .. } =
-            self.constructs[open.construct as usize];
+        let is_loop = open.is_loop;
+        let Construct { branches, writes, effects, .. } = self.constructs[open.construct as usize];
         self.effect(effects);
-        let incoming = branches.saturating_add(open.falls.into());
+        let end = u32::from(!is_loop && !self.dead);
+        let incoming = branches.saturating_add(u32::from(open.falls) + end);
         let mut at = if incoming < 2 { NONE } else { writes };
         while let Some(&Mark { local, next }) = self.marks.get(at as usize) {
             let pairs = &mut self.locals[local as usize].pairs;
@@ -729,7 +764,10 @@ impl Scan {
             tally.merge(local, incoming, is_loop);
             at = next;
         }
-        tally.close(branches > 0 && !is_loop);
+        if !is_loop {
+            self.dead = incoming == 0;
+        }
+        tally.close();
     }
 
     /// Moves the locals that would need most edge arguments to frame slots until the rest fits.

@@ -212,13 +212,12 @@ pub(crate) trait Tally {
     fn table(&mut self, entries: u32);
     /// A construct begins: its opcode, and how many values it takes and gives.
     fn open(&mut self, opcode: u8, params: u32, results: u32);
-    /// A branch, or an entry of a branch table.
+    /// A branch, or a target of a branch table.
     fn branch(&mut self, depth: u32);
     /// The function is left by a return or at its end.
     fn leave(&mut self);
-    /// The innermost construct ends, to whose end there are branches if it is a `target`. What it merges
-    /// ([`Tally::merge`]) comes before.
-    fn close(&mut self, target: bool);
+    /// The innermost construct ends. What it merges ([`Tally::merge`]) comes before.
+    fn close(&mut self);
     /// The local of this number is read.
     fn get(&mut self, local: u32);
     /// The local of this number is written.
@@ -245,7 +244,7 @@ impl Tally for () {
     #[inline]
     fn leave(&mut self) {}
     #[inline]
-    fn close(&mut self, _: bool) {}
+    fn close(&mut self) {}
     #[inline]
     fn get(&mut self, _: u32) {}
     #[inline]
@@ -310,7 +309,7 @@ pub struct BodyFacts {
     pub loops: u32,
     /// Ends that are branched to, ifs included.
     pub merges: u32,
-    /// Ways into them and to loops: branches, entries of branch tables each, what falls through.
+    /// Ways into them and to loops: branches, distinct targets of branch tables, what falls through.
     pub edges: u32,
     /// Entries of branch tables.
     pub entries: u32,
@@ -427,10 +426,6 @@ struct Open {
     number: u32,
     /// Values that a branch to it carries.
     label_arity: u32,
-    is_if: bool,
-    is_else: bool,
-    /// True if it is an if in its second arm and control does not reach the end of the first.
-    first_dead: bool,
 }
 
 #[derive(Debug)]
@@ -443,8 +438,6 @@ struct Counts {
     /// Constructs met, arms of ifs counted each, and the numbers of those that are open.
     opened: u32,
     open: Vec<Open>,
-    /// True behind an operator that control does not pass, up to the next end or `else`.
-    dead: bool,
     /// Results of the function.
     results: u32,
     /// Per type of the module.
@@ -459,10 +452,6 @@ struct Counts {
 /// Opcodes of the operators from which control may go elsewhere than on, as bits: `loop`, `if`, `else`,
 /// branches.
 const LEAVES: u64 = 1 << 3 | 1 << 4 | 1 << 5 | 1 << 0xc | 1 << 0xd | 1 << 0xe | 1 << 0xf;
-
-/// Opcodes of the operators that control does not pass, as bits: `unreachable`, `br`, `br_table`, `return`,
-/// tail calls.
-const STOPS: u64 = 1 | 1 << 0xc | 1 << 0xe | 1 << 0xf | 1 << 0x12 | 1 << 0x13;
 
 impl Counts {
     /// Values are moved by a construct, a branch or a return.
@@ -494,17 +483,9 @@ impl Tally for Counts {
             self.elses += 1;
             self.opened += 1;
             if let Some(last) = self.open.last_mut() {
-                *last = Open {
-                    number: self.opened,
-                    label_arity: last.label_arity,
-                    is_if: false,
-                    is_else: true,
-                    first_dead: self.dead,
-                };
+                last.number = self.opened;
             }
-            self.dead = false;
         }
-        self.dead |= STOPS >> opcode.min(63) & 1 != 0;
     }
 
     fn prefixed(&mut self, sub: u32) {
@@ -549,9 +530,6 @@ impl Tally for Counts {
         self.open.push(Open {
             number: self.opened,
             label_arity: if opcode == 0x03 { params } else { results },
-            is_if: opcode == 0x04,
-            is_else: false,
-            first_dead: false,
         });
     }
 
@@ -568,12 +546,8 @@ impl Tally for Counts {
     }
 
     #[inline]
-    fn close(&mut self, target: bool) {
-        let falls = self
-            .open
-            .pop()
-            .is_none_or(|open| open.is_if || !self.dead || (open.is_else && !open.first_dead));
-        self.dead = !(target || falls);
+    fn close(&mut self) {
+        self.open.pop();
     }
 
     #[inline]
@@ -617,7 +591,6 @@ impl Tally for Counts {
         // The loop that ends is the innermost construct.
         let Some(&open) = self.open.last() else { return };
         let number = open.number;
-        let dead = u32::from(self.dead) + u32::from(open.first_dead);
         let carried = self.carried(local);
         if is_loop && carried.exposed < number && carried.read >= number {
             carried.live += u64::from(incoming);
@@ -631,10 +604,7 @@ impl Tally for Counts {
             carried.since = u32::MAX;
         }
         let deferred = std::mem::take(&mut carried.deferred);
-        // A single way needs no arguments.
-        let ways = if is_loop { incoming } else { incoming.saturating_sub(dead) };
-        let arguments = if ways > 1 { ways } else { 0 };
-        carried.pending = carried.pending.saturating_add(deferred).saturating_add(arguments);
+        carried.pending = carried.pending.saturating_add(deferred).saturating_add(incoming);
     }
 }
 
@@ -651,7 +621,6 @@ impl Survey {
             elses: 0,
             opened: 0,
             open: Vec::new(),
-            dead: false,
             results: 0,
         };
         Survey { scan: Scan::default(), tally, runs: Vec::new() }
@@ -679,7 +648,6 @@ impl Survey {
         self.tally.carried.clear();
         self.tally.opened = 0;
         self.tally.open.clear();
-        self.tally.dead = false;
         self.tally.results = sig.results.len() as u32;
         self.scan.run(module, sig, &body[start..], declared, &mut self.tally);
         let shape = self.tally.shapes[ty as usize];
