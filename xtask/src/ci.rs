@@ -12,6 +12,8 @@ const ORDER: &[(&str, &[&str])] = &[
     ("clippy", &[]),
     ("doc", &[]),
     ("corpus-test", &["--fast"]),
+    ("budgets", &["--fast"]),
+    ("quote", &["--fast"]),
     ("test", &[]),
 ];
 

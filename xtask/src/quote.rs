@@ -1,118 +1,52 @@
-//! Holds the quote against what compiling the corpus costs: never exceeded, and how close it comes.
+//! Holds the quote against what compiling costs: the corpus, or generated modules, or makes its table anew.
 
 use crate::corpus::{self, manifest};
-use crate::process::{cargo, finish, must};
-use crate::{Result, target_dir};
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::time::Duration;
+use crate::process::{cargo, must};
+use crate::{Result, root};
+use std::collections::BTreeSet;
+use std::path::PathBuf;
 
-/// Longer than compiling any of them takes.
-const LIMIT: Duration = Duration::from_secs(300);
+/// Modules above this size are left out where time is short.
+const SMALL_BYTES: u64 = 2 << 20;
 
-/// Quotes of real programs should be at most so many times the truth.
-const GOAL: f64 = 4.0;
+/// Real modules: full variants of programs, and the published ones.
+pub(crate) fn modules(fast: bool, filter: &str) -> Result<Vec<PathBuf>> {
+    let full = |run: &manifest::Entry| run.variant == "full";
+    let mut files: BTreeSet<PathBuf> =
+        manifest::runs()?.into_iter().filter(full).map(|run| run.wasm).collect();
+    files.extend(manifest::modules()?.into_iter().map(|(_, path)| path));
+    files.retain(|path| path.display().to_string().contains(filter));
+    files.retain(|path| {
+        !fast || std::fs::metadata(path).is_ok_and(|about| about.len() < SMALL_BYTES)
+    });
+    if files.is_empty() {
+        Err("no module matches the filter".into())
+    } else {
+        Ok(files.into_iter().collect())
+    }
+}
 
-/// The figures, by their names in the report.
-const FIGURES: [&str; 3] = ["work", "code_bytes", "memory"];
-
-/// `cargo xtask quote [--runwell FILE] [FILTER]`
+/// `cargo xtask quote [--fast] [--fuzz COUNT] [FILTER]`
 pub(crate) fn command(args: &[String]) -> Result {
-    let (mut runwell, mut filter) = (None, String::new());
+    let (mut fast, mut filter, mut fuzz) = (false, String::new(), None);
     let mut args = args.iter();
     while let Some(arg) = args.next() {
         match arg.as_str() {
-            "--runwell" => runwell = args.next().map(PathBuf::from),
+            "--fast" => fast = true,
+            "--fuzz" => fuzz = Some(args.next().ok_or("quote: --fuzz needs a number of modules")?),
             other if other.starts_with('-') => return Err(format!("quote: no option `{other}`")),
             other => filter = other.into(),
         }
     }
+    // What is built for tests is there anyway, but too slow to compare times.
+    let profile = if fast { "test" } else { "release" };
+    let mut tool =
+        cargo(&["run", "--quiet", "--profile", profile, "-p", "runwell-testkit", "--bin", "quote"]);
+    tool.arg("--").current_dir(root());
+    if let Some(count) = fuzz {
+        return must("quotes of generated modules", tool.args(["fuzz", count]));
+    }
     corpus::make("")?;
-    let runwell = match runwell {
-        Some(file) => file,
-        None => {
-            must("building runwell", &mut cargo(&["build", "--release", "-p", "runwell-cli"]))?;
-            target_dir().join("release/runwell")
-        }
-    };
-    // One program may be run in several ways.
-    let mut modules = BTreeMap::new();
-    for run in manifest::runs()? {
-        modules.insert(format!("{} {}", run.name, run.variant), run.wasm);
-    }
-    modules.extend(manifest::modules()?);
-    modules.retain(|name, _| name.contains(&filter));
-
-    println!(
-        "{:<28} {:>8} {:>8} {:>8}  times the truth; ! is over {GOAL}",
-        "", "work", "code", "memory"
-    );
-    let mut worst = [(0.0, String::new()), (0.0, String::new()), (0.0, String::new())];
-    let (mut seen, mut failed) = (PathBuf::new(), 0);
-    for (name, path) in &modules {
-        if *path == seen {
-            continue;
-        }
-        seen.clone_from(path);
-        match check(&runwell, path) {
-            Ok(ratios) => {
-                let mut line = format!("{name:<28}");
-                for (ratio, worst) in ratios.iter().zip(&mut worst) {
-                    let mark = if *ratio > GOAL { '!' } else { ' ' };
-                    line += &format!(" {ratio:>7.2}{mark}");
-                    if *ratio > worst.0 {
-                        *worst = (*ratio, name.clone());
-                    }
-                }
-                println!("{line}");
-            }
-            Err(message) => {
-                println!("{name:<28} FAILED: {message}");
-                failed += 1;
-            }
-        }
-    }
-    for (figure, (ratio, name)) in FIGURES.iter().zip(&worst) {
-        println!("{figure}: at most {ratio:.2} times the truth, for {name}");
-    }
-    match (failed, modules.len()) {
-        (0, 0) => Err("quote: nothing matches the filter".into()),
-        (0, _) => Ok(()),
-        _ => Err("quote: failures above; again: cargo xtask quote NAME".into()),
-    }
-}
-
-/// How many times the truth each figure of a module's quote is.
-fn check(runwell: &Path, module: &Path) -> Result<[f64; 3]> {
-    let mut command = Command::new(runwell);
-    command.args(["quote", "--check", "--json"]).arg(module);
-    let done = finish(&mut command, LIMIT)?;
-    let text = String::from_utf8_lossy(&done.stdout);
-    if done.code != 0 {
-        return Err(format!("exit code {}: {}", done.code, String::from_utf8_lossy(&done.stderr)));
-    }
-    // Without memory where the kernel does not tell.
-    Ok(FIGURES.map(|figure| number(&text, &format!("\"{figure}_ratio\":")).unwrap_or(0.0)))
-}
-
-/// The number behind `key`.
-fn number(text: &str, key: &str) -> Option<f64> {
-    let start = text.find(key)? + key.len();
-    let rest = &text[start..];
-    let end = rest.find([',', '}']).unwrap_or(rest.len());
-    rest[..end].parse().ok()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn numbers_are_found() {
-        let text = r#"{"work":5,"work_ratio":1.25,"memory_ratio":3}"#;
-        assert_eq!(number(text, "\"work_ratio\":"), Some(1.25));
-        assert_eq!(number(text, "\"memory_ratio\":"), Some(3.0));
-        assert_eq!(number(text, "\"code_ratio\":"), None);
-    }
+    let what = if fast { "check-untimed" } else { "check" };
+    must("quotes of the corpus", tool.arg(what).args(modules(fast, &filter)?))
 }

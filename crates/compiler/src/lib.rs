@@ -26,7 +26,7 @@ pub use inspect::{
 pub use options::Options;
 pub use pipeline::{CompiledModule, Progress, Watch, compile, compile_watched, validate};
 pub use quote::{Calibration, CompileBudget, FunctionQuote, InstantiationCost, Quote, quote};
-pub use report::{PassReport, Report, Resource, Use};
+pub use report::{FunctionCost, PassReport, Report, Resource, Use};
 pub use runwell_abi::Target;
 pub use runwell_codegen::x64::disasm::{Line, linked as disassemble};
 pub use runwell_ir::work::{CancelToken, Fallback, Pass, Steps};

@@ -5,7 +5,7 @@ use crate::quote::CompileBudget;
 use runwell_abi::{Schedule, Target};
 use runwell_opt::Passes;
 
-/// What can be chosen about a compilation. All but `jobs`, `timing` and
+/// What can be chosen about a compilation. All but `jobs`, `timing`, `costs` and
 /// `compile_budget` determine the image.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Options {
@@ -31,6 +31,8 @@ pub struct Options {
     pub jobs: usize,
     /// Measure the time of each pass (costs a few clock reads per function).
     pub timing: bool,
+    /// Keep what each function cost, see [`crate::Report::costs`].
+    pub costs: bool,
 }
 
 impl Options {
@@ -47,6 +49,7 @@ impl Options {
             compile_budget: CompileBudget::UNLIMITED,
             jobs: 0,
             timing: false,
+            costs: false,
         }
     }
 }

@@ -5,7 +5,7 @@ use crate::error::Error;
 use crate::image::{FuncRange, Image, MAX_TEXT_BYTES, func_align};
 use crate::options::Options;
 use crate::quote;
-use crate::report::{Report, Resource, Use};
+use crate::report::{FunctionCost, Report, Resource, Use};
 use crate::schedule;
 use runwell_codegen::env::{MemoryPlan, ModuleEnv, TablePlan};
 use runwell_codegen::{Codegen, CompiledFunction};
@@ -76,10 +76,11 @@ fn compile_all(bytes: &[u8], options: &Options, watch: Watch<'_>) -> Result<Comp
     let leaves = parsed.info.tail_calls_leave(bytes, &mut work);
     let env = module_env(&parsed.info, options, leaves);
     let job = Job { bytes, parsed: &parsed, env: &env, options, watch };
-    let (parts, workers) = job.run(work.steps())?;
+    let (mut parts, workers) = job.run(work.steps())?;
     let mut report = Report { module_bytes: bytes.len() as u64, ..Report::default() };
     report.work = *work.steps();
     workers.iter().for_each(|worker| report.add(&worker.report));
+    parts.iter_mut().for_each(|part| report.costs.append(&mut part.costs));
     // Linking needs memory of its own; what the passes held goes first.
     drop(workers);
     // The last look at the token.
@@ -287,6 +288,8 @@ struct Worker {
 struct Part {
     image: Image,
     relocs: Vec<(u32, u32)>,
+    /// What each of them cost, if anybody asks.
+    costs: Vec<FunctionCost>,
 }
 
 impl Worker {
@@ -306,6 +309,12 @@ impl Worker {
         let mut figures = Vec::with_capacity(end - first);
         for own in first..end {
             figures.push(self.function(job, own, &mut part)?);
+        }
+        part.shrink();
+        if job.options.costs {
+            let cost =
+                |f: &Figures| FunctionCost { work: f.work, code: f.code, tables: f.image - f.code };
+            part.costs = figures.iter().map(cost).collect();
         }
         Ok((part, figures))
     }
@@ -365,6 +374,17 @@ impl Worker {
 }
 
 impl Part {
+    /// Gives back what lists have room for beyond what is in them: parts wait until all are done.
+    fn shrink(&mut self) {
+        let Image { text, funcs, traps, srclocs, rests } = &mut self.image;
+        text.shrink_to_fit();
+        funcs.shrink_to_fit();
+        traps.shrink_to_fit();
+        srclocs.shrink_to_fit();
+        rests.shrink_to_fit();
+        self.relocs.shrink_to_fit();
+    }
+
     fn append(&mut self, compiled: CompiledFunction) -> Result<(), Error> {
         let image = &mut self.image;
         if image.funcs.is_empty() {

@@ -85,6 +85,17 @@ impl Use {
     }
 }
 
+/// What compiling one function cost.
+#[derive(Copy, Clone, PartialEq, Eq, Debug, Default)]
+pub struct FunctionCost {
+    /// Steps of work.
+    pub work: u64,
+    /// Bytes of machine code.
+    pub code: u64,
+    /// Bytes of the tables that belong to it.
+    pub tables: u64,
+}
+
 /// What a compilation did and cost.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Report {
@@ -111,6 +122,8 @@ pub struct Report {
     pub fallbacks: [u32; Fallback::COUNT],
     /// The function that used most of its budget, per [`Resource`] in the order of its `ALL`.
     pub worst: [Use; Resource::COUNT],
+    /// What each function cost, in their order; empty unless [`crate::Options::costs`] asks for it.
+    pub costs: Vec<FunctionCost>,
 }
 
 impl Report {

@@ -384,6 +384,7 @@ fn options_hash(options: &Options) -> [u8; 16] {
         compile_budget: _,
         jobs: _,
         timing: _,
+        costs: _,
     } = options;
     let Passes { simplify, number, forward, params } = *passes;
     let mut hasher = blake3::Hasher::new();

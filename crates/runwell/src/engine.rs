@@ -143,6 +143,7 @@ impl Engine {
             passes: config.passes,
             jobs: config.jobs,
             timing: config.timing,
+            costs: false,
             schedule: config.schedule,
             raw_nans: config.raw_nans,
             compile_budget: config.compile_budget,

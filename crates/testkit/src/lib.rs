@@ -12,9 +12,11 @@ pub mod filetest;
 pub mod generate;
 pub mod linked;
 pub mod program;
+pub mod quotes;
 pub mod reduce;
 pub mod storm;
 pub mod subject;
+pub mod sweep;
 pub mod variants;
 
 pub mod wide;

@@ -8,7 +8,7 @@
 //!
 //! What is promised is that compiling never costs more. The tests hold the quote against what compiling
 //! did cost, function by function, on hostile families, generated modules and real programs
-//! (`testkit/tests/quote.rs`, `cargo xtask corpus-test`).
+//! (`testkit/tests/quote.rs`, `cargo xtask quote`), and each row of the table against the operator it is of.
 //!
 //! [`table::VERSION`] numbers the tables: figures may be charged to somebody, so a change of any of them,
 //! or of what the scan counts, is a new version.
@@ -26,7 +26,8 @@ pub use module::InstantiationCost;
 
 use crate::error::Error;
 use crate::options::Options;
-use runwell_wasm::survey::{BodyFacts, Survey};
+use crate::schedule;
+use runwell_wasm::survey::Survey;
 use runwell_wasm::{Limits, Parsed};
 
 /// Names of what a [`CompileBudget`] limits, in errors.
@@ -172,23 +173,27 @@ pub(crate) fn check(bytes: &[u8], parsed: &Parsed, options: &Options) -> Result<
 }
 
 fn of_parsed(bytes: &[u8], parsed: &Parsed, options: &Options) -> Quote {
-    let info = &parsed.info;
     let table = table::Table::of(options.schedule.is_some());
+    let info = &parsed.info;
     let mut survey = Survey::new(info);
     let mut functions = Vec::with_capacity(info.bodies.len());
     let mut sums = module::Sums::default();
-    for (own, body) in info.bodies.iter().enumerate() {
-        let facts = survey.body(info, bytes, own);
-        let cost = table.cost(&facts, options.guarded_memories);
-        sums.add(&facts, &cost);
-        functions.push(FunctionQuote {
-            func: info.imported_funcs() + own as u32,
-            offset: body.start,
-            body_bytes: body.len() as u32,
-            work: cost.work,
-            code_bytes: cost.code,
-            memory: cost.memory,
-        });
+    for (first, end) in schedule::batches(info.bodies.iter().map(|body| body.len())) {
+        for own in first..end {
+            let body = &info.bodies[own];
+            let facts = survey.body(info, bytes, own);
+            let cost = table.cost(&facts, options.guarded_memories);
+            sums.add(&facts, &cost);
+            functions.push(FunctionQuote {
+                func: info.imported_funcs() + own as u32,
+                offset: body.start,
+                body_bytes: body.len() as u32,
+                work: cost.work,
+                code_bytes: cost.code,
+                memory: cost.memory,
+            });
+        }
+        sums.end_batch();
     }
     let mut total = sums.total(bytes.len() as u64, info, table);
     // Reading sections and names has a ceiling of its own.
@@ -201,9 +206,4 @@ fn of_parsed(bytes: &[u8], parsed: &Parsed, options: &Options) -> Quote {
         memory_per_thread: sums.per_thread(table),
         functions,
     }
-}
-
-/// What the tables say of one body, for tests of the tables.
-pub fn of_body(facts: &BodyFacts, metered: bool, guarded: bool) -> table::Cost {
-    table::Table::of(metered).cost(facts, guarded)
 }

@@ -10,9 +10,13 @@ use runwell_wasm::{ConstExpr, ExternKind, ModuleInfo, SegmentMode};
 const THREAD_BYTES: u64 = 256 << 10;
 /// What compiling holds before it has seen the module.
 const BASE_BYTES: u64 = 32 << 10;
-/// Growing lists hold up to twice what is in them, and linking copies them once more into lists of the
-/// right size.
-const COPIES: u64 = 3;
+/// What the machine code of a batch and its tables take while the batch is made, beside themselves: lists
+/// that grow hold up to twice what is in them, and each function is made in lists of its own first.
+const MAKING: u64 = 2;
+/// Bytes for a batch beside what is in it.
+const BATCH_BYTES: u64 = 1 << 10;
+/// Bytes that linking holds for a call that it patches.
+const PATCH_BYTES: u64 = 8;
 /// Bytes that reading and validating holds for each entity, its own list and the validator's, both of
 /// them growing.
 const ENTITY_BYTES: u64 = 160;
@@ -38,7 +42,14 @@ pub(super) struct Sums {
     functions: u64,
     leaves: bool,
     largest: Counts,
+    /// Code and tables of the current batch, those of the largest one, and how many there are.
+    batch: u64,
+    largest_batch: u64,
+    batches: u64,
 }
+
+/// Bytes for a function beside its code and tables: its range and its padding.
+const FUNCTION_BYTES: u64 = (size_of::<FuncRange>() + FUNC_ALIGN) as u64;
 
 /// Bytes of code by which a call gets longer when the instance may be left by a tail call: the registers
 /// that name it are restored.
@@ -55,13 +66,20 @@ impl Sums {
         self.tables += cost.tables;
         self.calls += of(OpKind::Call) + of(OpKind::CallIndirect) + of(OpKind::TailCall);
         self.functions += 1;
+        self.batch += cost.code + cost.tables + FUNCTION_BYTES;
         self.leaves |= of(OpKind::TailCall) > 0;
         self.largest = self.largest.max(&cost.counts);
     }
 
+    /// The functions so far end a batch: something that one thread makes at a time.
+    pub(super) fn end_batch(&mut self) {
+        self.largest_batch = self.largest_batch.max(std::mem::take(&mut self.batch));
+        self.batches += 1;
+    }
+
     /// What each further thread adds.
     pub(super) fn per_thread(&self, table: &Table) -> u64 {
-        THREAD_BYTES + table.memory(&self.largest)
+        THREAD_BYTES + table.memory(&self.largest) + MAKING * self.largest_batch
     }
 
     /// The figures of the module.
@@ -72,9 +90,13 @@ impl Sums {
         }
         let link = code / FUNC_ALIGN as u64 + self.calls + self.functions;
         let ranges = self.functions * size_of::<FuncRange>() as u64;
+        let image = code + self.tables + ranges;
+        // Threads are done, and what they held is gone, when everything is copied into one image.
+        let compiling = self.per_thread(table) + image;
+        let linking = 2 * image + PATCH_BYTES * self.calls;
         let memory = BASE_BYTES
-            + self.per_thread(table)
-            + COPIES * (code + self.tables + ranges)
+            + compiling.max(linking)
+            + BATCH_BYTES * self.batches
             + parsed(info)
             + bytes / 4;
         Cost { work: self.work + link, code, tables: 0, memory, counts: Counts::default() }

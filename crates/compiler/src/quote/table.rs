@@ -21,7 +21,7 @@ use runwell_wasm::survey::{BodyFacts, KINDS, OpKind};
 /// The version of the tables and of what is counted. A change of any figure in them, or of what the scan
 /// of a body counts, changes what quotes say and is a new version: compile work may have been charged to
 /// somebody by it.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 macro_rules! terms {
     ($($(#[$doc:meta])* $name:ident),* $(,)?) => {
@@ -80,6 +80,10 @@ terms! {
     FloatOps,
     /// Edge arguments of locals that may be read, if there are floats among the values.
     FloatPairs,
+    /// Accesses to locals, if there are more of them than registers.
+    ManyOps,
+    /// Edge arguments of locals that may be read, if there are more of them than registers.
+    ManyPairs,
     /// The function itself.
     Function,
 }
@@ -98,6 +102,9 @@ pub(super) struct Rows {
     pub(super) kinds: [(OpKind, Row); KINDS],
     pub(super) terms: [(Term, Row); TERMS],
 }
+
+/// So many locals have registers, unless operands need them.
+const FEW_LOCALS: u32 = 12;
 
 const COUNTS: usize = KINDS + TERMS;
 
@@ -177,6 +184,7 @@ impl Counts {
         };
         let wide = if guarded { u64::from(facts.wide_accesses) } else { accesses() };
         let slot_ops = if facts.demoted > 0 { of(OpKind::Get) + of(OpKind::Set) } else { 0 };
+        let many = facts.mentioned > FEW_LOCALS;
         let float_ops = if facts.floats { facts.operators } else { 0 };
         let terms = [
             (Term::Pairs, facts.pairs),
@@ -201,6 +209,8 @@ impl Counts {
             (Term::SlotOps, slot_ops),
             (Term::FloatOps, float_ops.into()),
             (Term::FloatPairs, if facts.floats { facts.live_pairs } else { 0 }),
+            (Term::ManyOps, if many { of(OpKind::Get) + of(OpKind::Set) } else { 0 }),
+            (Term::ManyPairs, if many { facts.live_pairs } else { 0 }),
             (Term::Function, 1),
         ];
         for (term, count) in terms {
