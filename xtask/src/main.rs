@@ -12,6 +12,7 @@ mod ci;
 mod corpus;
 mod corpus_test;
 mod costs;
+mod iterations;
 mod process;
 mod quote;
 
@@ -57,16 +58,22 @@ const STEPS: &[Step] = &[
     },
     Step {
         name: "budgets",
-        takes: "[--runwell CMD] [FILTER]",
+        takes: "[--fast] [--runwell CMD] [FILTER]",
         does: "the shares of the compiler's budgets that real functions use",
         run: budgets::command,
     },
-    Step { name: "ci", takes: "", does: "all of the above", run: ci::command },
     Step {
         name: "quote",
-        takes: "[--runwell FILE] [FILTER]",
-        does: "compare quotes of the corpus with what compiling it costs",
+        takes: "[--fast] [--fuzz COUNT] [FILTER]",
+        does: "compare quotes with what compiling costs",
         run: quote::command,
+    },
+    Step { name: "ci", takes: "", does: "all of the above", run: ci::command },
+    Step {
+        name: "iterations",
+        takes: "",
+        does: "the compiler's steps keep up with what it executes",
+        run: iterations::command,
     },
     Step {
         name: "costs",
