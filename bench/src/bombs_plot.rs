@@ -29,7 +29,11 @@ const BOTTOM: f64 = 28.0;
 const LEGEND: f64 = 30.0;
 
 /// Told apart also where colours are not (Okabe and Ito 2008).
-const COLOURS: [&str; 5] = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#555555"];
+const COLOURS: [&str; 8] =
+    ["#0072b2", "#d55e00", "#009e73", "#e69f00", "#56b4e9", "#cc79a7", "#000000", "#999999"];
+
+/// The shortest time that is drawn: what is less is not measured, and nothing has no logarithm.
+const LEAST_SECONDS: f64 = 1e-6;
 
 /// A logarithmic axis.
 #[derive(Copy, Clone)]
@@ -42,7 +46,7 @@ struct Axis {
 
 impl Axis {
     fn at(&self, x: f64) -> f64 {
-        let part = (x / self.min).ln() / (self.max / self.min).ln();
+        let part = (x.max(self.min) / self.min).ln() / (self.max / self.min).ln();
         self.from + part * (self.to - self.from)
     }
 }
@@ -75,8 +79,8 @@ pub fn svg(panels: &[Panel], names: &[&str]) -> String {
          width=\"{width}\" height=\"{height}\" font-family=\"sans-serif\" font-size=\"10\">\n\
          <rect width=\"{width}\" height=\"{height}\" fill=\"white\"/>\n"
     );
+    let mut x = LEFT;
     for (i, name) in names.iter().enumerate() {
-        let x = LEFT + 120.0 * i as f64;
         let colour = COLOURS[i % COLOURS.len()];
         let _ = writeln!(
             out,
@@ -86,9 +90,11 @@ pub fn svg(panels: &[Panel], names: &[&str]) -> String {
             x + 30.0,
             escape(name)
         );
+        x += 42.0 + 6.8 * name.len() as f64;
     }
     let all = panels.iter().flat_map(|panel| &panel.series);
     let points = all.flat_map(|series| series.points.iter().copied().chain(series.end));
+    let points = points.map(|(bytes, seconds)| (bytes, seconds.max(LEAST_SECONDS)));
     let (first, last) = range(points.clone().map(|point| point.0));
     let (low, high) = range(points.map(|point| point.1));
     for (i, panel) in panels.iter().enumerate() {
@@ -230,7 +236,7 @@ mod tests {
             end: Some((1_048_576.0, 10.0)),
         };
         let panels: Vec<Panel> = (0..5)
-            .map(|i| Panel { title: format!("a<{i}"), series: vec![series(1e-4), series(1e-3)] })
+            .map(|i| Panel { title: format!("a<{i}"), series: vec![series(0.0), series(1e-3)] })
             .collect();
         let picture = svg(&panels, &["one", "two"]);
         assert!(picture.contains("a&lt;4") && picture.ends_with("</svg>\n"));
