@@ -1,6 +1,6 @@
 ;; test: wasm
 ;; Many locals written in many loops: more parameters than the budget allows, so some are frame slots.
-(module (func (param i32) (local i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32)
+(module (func (param i32) (local i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32)
   (loop (loop (loop (loop (loop (loop (loop (loop (loop (loop (loop (loop (loop (loop (loop (loop (loop (loop (loop (loop (loop (loop (loop (loop
     (local.set 1 (local.get 2))
     (local.set 2 (local.get 3))
@@ -15,7 +15,15 @@
     (local.set 11 (local.get 12))
     (local.set 12 (local.get 13))
     (local.set 13 (local.get 14))
-    (local.set 14 (local.get 1))
+    (local.set 14 (local.get 15))
+    (local.set 15 (local.get 16))
+    (local.set 16 (local.get 17))
+    (local.set 17 (local.get 18))
+    (local.set 18 (local.get 19))
+    (local.set 19 (local.get 20))
+    (local.set 20 (local.get 21))
+    (local.set 21 (local.get 22))
+    (local.set 22 (local.get 1))
   (br_if 0 (local.get 0)))(br_if 0 (local.get 0)))(br_if 0 (local.get 0)))(br_if 0 (local.get 0)))(br_if 0 (local.get 0)))(br_if 0 (local.get 0)))(br_if 0 (local.get 0)))(br_if 0 (local.get 0)))(br_if 0 (local.get 0)))(br_if 0 (local.get 0)))(br_if 0 (local.get 0)))(br_if 0 (local.get 0)))(br_if 0 (local.get 0)))(br_if 0 (local.get 0)))(br_if 0 (local.get 0)))(br_if 0 (local.get 0)))(br_if 0 (local.get 0)))(br_if 0 (local.get 0)))(br_if 0 (local.get 0)))(br_if 0 (local.get 0)))(br_if 0 (local.get 0)))(br_if 0 (local.get 0)))(br_if 0 (local.get 0)))(br_if 0 (local.get 0)))))
 ; ----
 func 0 sig0 (i32) -> () {
@@ -33,6 +41,14 @@ func 0 sig0 (i32) -> () {
   slot s11: i32
   slot s12: i32
   slot s13: i32
+  slot s14: i32
+  slot s15: i32
+  slot s16: i32
+  slot s17: i32
+  slot s18: i32
+  slot s19: i32
+  slot s20: i32
+  slot s21: i32
   loop l0: b1..b48 depth 1
   loop l1: b2..b47 in l0 depth 2
   loop l2: b3..b46 in l1 depth 3
@@ -133,8 +149,24 @@ b24 in l23:
   slot_store.i32 s11, v47
   v49: i32 = slot_load s13
   slot_store.i32 s12, v49
-  v51: i32 = slot_load s1
+  v51: i32 = slot_load s14
   slot_store.i32 s13, v51
+  v53: i32 = slot_load s15
+  slot_store.i32 s14, v53
+  v55: i32 = slot_load s16
+  slot_store.i32 s15, v55
+  v57: i32 = slot_load s17
+  slot_store.i32 s16, v57
+  v59: i32 = slot_load s18
+  slot_store.i32 s17, v59
+  v61: i32 = slot_load s19
+  slot_store.i32 s18, v61
+  v63: i32 = slot_load s20
+  slot_store.i32 s19, v63
+  v65: i32 = slot_load s21
+  slot_store.i32 s20, v65
+  v67: i32 = slot_load s1
+  slot_store.i32 s21, v67
   br_if v0, b24, b25
 b25 in l22:
   br_if v0, b23, b26

@@ -206,14 +206,11 @@ impl Emit<'_> {
         self.asm().bind(back);
     }
 
-    /// Minimum or maximum of equal or unordered floats. Of equal ones only the signs of zeros may differ.
+    /// Minimum or maximum of equal or unordered floats. Of equal ones only the signs of zeros may differ. A
+    /// NaN comes of arithmetic, which leaves no signalling one.
     fn same_or_nan(&mut self, max: bool, size: u32, def: u8, other: u8) {
-        if !max {
-            // All bits that a NaN has are still there, so it is one.
-            return self.asm().falu(OR, 2, def, Rm::Reg(other));
-        }
         let nan = self.asm().skip_if(cc::P);
-        self.asm().falu(FKind::And as u32, 2, def, Rm::Reg(other));
+        self.asm().falu(if max { FKind::And as u32 } else { OR }, 2, def, Rm::Reg(other));
         let same = self.asm().skip();
         self.asm().land(nan);
         self.asm().falu(FKind::Add as u32, size, def, Rm::Reg(other));
