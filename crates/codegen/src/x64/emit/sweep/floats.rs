@@ -102,8 +102,9 @@ impl Sized<'_> {
         self.left();
         let of = |aux| form(MOp::FMinMax, aux, 0, &operands);
         let away = |r: &[u8]| r[0] != r[2];
-        self.check(&of(aux), away, &[compare, "je @4", min, "ret", or, "jmp @3"]);
-        let want = [compare, "jne @4", or, "jmp @5", min, "ret"];
+        let want = [compare, "je @4", min, "ret", "jp @7", or, "jmp @8", add, "jmp @3"];
+        self.check(&of(aux), away, &want);
+        let want = [compare, "jne @7", "jp @5", or, "jmp @6", add, "jmp @8", min, "ret"];
         self.check(&of(aux.with_compact(1)), away, &want);
         let aux = self.aux(1);
         let want = [compare, "je @4", max, "ret", "jp @7", and, "jmp @8", add, "jmp @3"];
@@ -118,8 +119,9 @@ impl Sized<'_> {
         let away = |r: &[u8]| r[0] != r[1];
         let load = "movss {0x}, [rsp+0x120]";
         let least = form(MOp::FMinMax, at_home(self.aux(0)).with_compact(1), 0, &[Float, Float]);
-        let (min, or) = ("minss {0x}, {1x}", "orps {0x}, {1x}");
-        let want = [load, "ucomiss {0x}, {1x}", "jne @5", or, "jmp @6", min, "ret"];
+        let (min, or, add) = ("minss {0x}, {1x}", "orps {0x}, {1x}", "addss {0x}, {1x}");
+        let compare = "ucomiss {0x}, {1x}";
+        let want = [load, compare, "jne @8", "jp @6", or, "jmp @7", add, "jmp @9", min, "ret"];
         self.check(&Form { disp: 4, ..least }, away, &want);
         let sign = form(MOp::FCopysign, at_home(self.aux(0)), 0, &[Float, Float]);
         let mask = self.by_size(
