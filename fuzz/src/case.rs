@@ -78,6 +78,8 @@ pub(crate) struct Done {
     pub(crate) agreed: Agreed,
     /// True if the compiler took the input.
     pub(crate) accepted: bool,
+    /// True if one peer differed, and all others agreed with runwell.
+    pub(crate) outvoted: bool,
 }
 
 /// Checks inputs of one target.
@@ -143,13 +145,16 @@ impl Checker {
     fn eval(&self, wasm: &[u8], seed: u64) -> Result<Done, String> {
         let agreed = self.variants.compare(wasm, seed, STEPS)?;
         same_bytes(wasm, self.options.target)?;
-        Ok(Done { agreed, accepted: true })
+        Ok(Done { agreed, accepted: true, outvoted: false })
     }
 
     #[cfg(feature = "peers")]
     fn engines(&self, wasm: &[u8], seed: u64) -> Result<Done, String> {
-        let agreed = self.engines.compare(wasm, seed)?;
-        Ok(Done { agreed, accepted: true })
+        let (agreed, outvoted) = self.engines.compare(wasm, seed)?;
+        if let Some(difference) = &outvoted {
+            println!("engines, seed {seed}, all others agree: {difference}");
+        }
+        Ok(Done { agreed, accepted: true, outvoted: outvoted.is_some() })
     }
 
     #[cfg(not(feature = "peers"))]

@@ -19,6 +19,7 @@ struct Totals {
     inputs: u64,
     accepted: u64,
     gave: u64,
+    outvoted: u64,
     done: Done,
 }
 
@@ -65,7 +66,7 @@ pub(crate) fn run(target: Target, time: Duration, seed: u64, jobs: usize, out: &
     let end = run.next.into_inner();
     println!(
         "{}: seeds {seed} to {end} in {:.0} s: {} inputs, {} accepted, {} calls returned alike, \
-         {} trapped alike, {} inputs given up, {found} found",
+         {} trapped alike, {} inputs given up, {} where a peer was outvoted, {found} found",
         target.name(),
         start.elapsed().as_secs_f64(),
         totals.inputs,
@@ -73,6 +74,7 @@ pub(crate) fn run(target: Target, time: Duration, seed: u64, jobs: usize, out: &
         totals.done.agreed.returned,
         totals.done.agreed.trapped,
         totals.gave,
+        totals.outvoted,
     );
     found
 }
@@ -106,6 +108,7 @@ impl Run<'_> {
         totals.inputs += 1;
         totals.accepted += u64::from(done.accepted);
         totals.gave += u64::from(done.agreed.gave);
+        totals.outvoted += u64::from(done.outvoted);
         totals.done.agreed += done.agreed;
     }
 
