@@ -106,7 +106,8 @@ mops! {
     /// `def = a, NaN made canonical`, without a branch; b, if there, holds the canonical one. Kind 0 needs
     /// AVX, kind 1 AVX512DQ.
     FCanon3,
-    /// `address = a, NaN made canonical`. Kind: [`MovKind`], of a float.
+    /// `address = a, NaN made canonical`. Kind: [`MovKind`], of a float. What was stored is looked at by
+    /// `rorx`, which is BMI2, if `imm` is 31, else 0.
     StoreCanon,
     /// `def = float of rm`, an integer of size `kind` (2 or 3); size is the float's.
     CvtInt,

@@ -279,8 +279,13 @@ impl Emit<'_> {
         let value = self.reg(inst, 0);
         self.asm().store(kind, at, value);
         let (high, least) = if double { (at.behind(4), -0x10_0000) } else { (at, -0x80_0000) };
-        self.asm().movx(MovKind::L, R11, Rm::Mem(high));
-        self.asm().alu_rm(AluKind::Add, 2, R11, Rm::Reg(R11));
+        // The sign moves to the other end: what is above infinity then is a NaN of either sign.
+        if inst.imm != 0 {
+            self.asm().rorx(2, R11, Rm::Mem(high), inst.imm);
+        } else {
+            self.asm().movx(MovKind::L, R11, Rm::Mem(high));
+            self.asm().alu_rm(AluKind::Add, 2, R11, Rm::Reg(R11));
+        }
         self.asm().cmp_i(2, Rm::Reg(R11), least);
         let (rare, back) = self.put_off_rest(Rest::CanonAt { double, at });
         self.asm().jcc(cc::AE, rare);

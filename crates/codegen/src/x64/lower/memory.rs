@@ -4,7 +4,7 @@ use super::{Rhs, def_reg, def_tied, int_size, kind_aux, mov_kind, use_reg};
 use crate::lower::Lower;
 use crate::vcode::VReg;
 use crate::x64::inst::{AluKind, Amode, Aux, Base, MOp, MovKind, Src, cc};
-use runwell_abi::vmctx;
+use runwell_abi::{Features, vmctx};
 use runwell_ir::op::Effect;
 use runwell_ir::{Inst, Op, TrapCode, Type, Value};
 
@@ -259,7 +259,8 @@ pub(super) fn store_to<'a>(
             let aux = kind_aux(kind).from(Src::Reg);
             // The upper half of a double is looked at by itself.
             if amode.disp <= i32::MAX - 4 {
-                return cx.op_mem(MOp::StoreCanon, aux, 0, &amode, &[use_reg(raw)]);
+                let rotate = if cx.env.target.features.has(Features::BMI2) { 31 } else { 0 };
+                return cx.op_mem(MOp::StoreCanon, aux, rotate, &amode, &[use_reg(raw)]);
             }
             let value = cx.get_exact(value);
             return cx.op_mem(MOp::Store, aux, 0, &amode, &[use_reg(value)]);

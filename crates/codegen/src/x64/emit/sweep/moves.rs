@@ -92,26 +92,35 @@ fn stores(s: &mut Sweep) {
             s.check(&form(MOp::Store, aux, -7, &[Int]), |_| true, &[text, "ret"]);
         }
     }
-    for (mov, store, look, least, rest) in [
+    for (mov, store, high, least, rest) in [
         (
             MovKind::F32,
             "movss [{1q}+0x10], {0x}",
-            "mov r11d, [{1q}+0x10]",
+            "[{1q}+0x10]",
             "cmp r11d, -0x800000",
             &["mov dword ptr [{1q}+0x10], 0x7fc00000"][..],
         ),
         (
             MovKind::F64,
             "movsd [{1q}+0x10], {0x}",
-            "mov r11d, [{1q}+0x14]",
+            "[{1q}+0x14]",
             "cmp r11d, -0x100000",
             &["mov dword ptr [{1q}+0x10], 0", "mov dword ptr [{1q}+0x14], 0x7ff80000"],
         ),
     ] {
-        let mut want = vec![store, look, "add r11d, r11d", least, "jae @6", "ret"];
-        want.extend(rest);
-        want.push("jmp @5");
-        s.check(&form(MOp::StoreCanon, mem(kind(mov)), 0, &[Float, Int]), |_| true, &want);
+        let (load, rotate) = (format!("mov r11d, {high}"), format!("rorx r11d, {high}, 0x1f"));
+        let ways = [
+            (0, &[&load[..], "add r11d, r11d"][..], "jae @6", "jmp @5"),
+            (31, &[&rotate[..]], "jae @5", "jmp @4"),
+        ];
+        for (imm, look, rare, back) in ways {
+            let mut want = vec![store];
+            want.extend(look);
+            want.extend([least, rare, "ret"]);
+            want.extend(rest);
+            want.push(back);
+            s.check(&form(MOp::StoreCanon, mem(kind(mov)), imm, &[Float, Int]), |_| true, &want);
+        }
     }
     // Tied operands share a register.
     s.check(
