@@ -3,8 +3,9 @@
 //! Each measurement is a process of its own, so that its peak of memory is its own, and nothing that
 //! an earlier module left in the allocator makes a later one look small. The child gets the module
 //! through standard input, compiles it once for the memory and then again for the time, on one
-//! thread, and prints one line of figures. `--runs` makes several processes for each module. Time is that of the processor, so that other processes
-//! lengthen it little; memory leaves out the pages of the executable.
+//! thread, and prints one line of figures. `--runs` makes several processes for each module. Time is that
+//! of the processor, so that other processes lengthen it little; memory leaves out the pages of the
+//! executable.
 
 use crate::args::Bombs;
 use crate::compile::status;

@@ -192,8 +192,17 @@ fn an_inspection_is_in_proportion() {
         if large.0 > TEXT || (large.0 > 20.0 && large.0 > 2.5 * small.0) {
             wrong.push(format!("{}: {:.0}, then {:.0} of text", family.name, small.0, large.0));
         }
-        if large.1 > 0.05 && large.1 > 24.0 * small.1 {
-            wrong.push(format!("{}: {} s, then {} s", family.name, small.1, large.1));
+        let out_of_proportion = |small: f64, large: f64| large > 0.05 && large > 24.0 * small;
+        if out_of_proportion(small.1, large.1) {
+            // Once may have been a bad moment.
+            let least = |wasm: &[u8]| {
+                let some = (0..3).filter_map(|_| once(wasm));
+                some.map(|(_, seconds)| seconds).fold(f64::INFINITY, f64::min)
+            };
+            let (small, large) = (least(&wasm[0]), least(&wasm[1]));
+            if out_of_proportion(small, large) {
+                wrong.push(format!("{}: {small} s, then {large} s", family.name));
+            }
         }
     }
     none_but(LONG_TEXTS, &wrong);
