@@ -319,8 +319,10 @@ impl Runtime {
             let outer_in_store = self.activation.get();
             if !outer_in_store.is_null() {
                 // An activation inside of another counts more than its frames, since it takes stack of
-                // the host's thread, too.
-                self.head.guest_sp.set(guest_sp - ACTIVATION_DEPTH_BYTES);
+                // the host's thread, too. It counts from the frame that has called the host, whatever the
+                // stubs between take.
+                let caller = self.head.exit_sp.get() + size_of::<u64>() as u64;
+                self.head.guest_sp.set(caller - ACTIVATION_DEPTH_BYTES);
                 if self.head.guest_sp.get() <= self.stack_limit() {
                     self.head.guest_sp.set(guest_sp);
                     let code = TrapCode::StackOverflow;

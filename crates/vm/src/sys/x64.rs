@@ -25,6 +25,7 @@
 
 use runwell_abi::RegFile;
 use runwell_abi::call::{REGFILE_FLOAT, REGFILE_INT};
+use runwell_abi::memory::ACTIVATION_DEPTH_BYTES;
 use runwell_abi::vmctx::{
     HOST_FUNC_DISPATCH, HOST_FUNC_RUNTIME, RT_EXIT_SP, RT_FUEL, RT_GUEST_SP, RT_HOST_MXCSR,
     RT_HOST_SP, RT_LIBCALLS, RT_TRANSFER, RT_VMCTX, RUNTIME,
@@ -46,6 +47,8 @@ const THUNK_FRAME: usize = THUNK_SAVED + 4 * 8 + 8;
 /// Where the callee-saved registers are: rbx rbp r12 r13.
 const THUNK_SAVED: usize = size_of::<RegFile>();
 const _: () = assert!(THUNK_FRAME % 16 == 8 && REGFILE_FLOAT == 0);
+// What an activation counts is more than the stubs take between a guest that calls the host and the next one.
+const _: () = assert!(THUNK_FRAME + 8 < ACTIVATION_DEPTH_BYTES as usize);
 
 unsafe extern "C" {
     /// Calls guest code, see [`enter`].
