@@ -71,6 +71,31 @@ impl StoreOpaque {
     }
 }
 
+/// What the host is told that would change what a guest may have read.
+const WAITS: &str = "a call of this store waits for fuel: until it has gone on or is given up, nothing \
+    can be changed that it may have read";
+
+impl StoreOpaque {
+    fn waits_for_fuel(&self) -> bool {
+        self.runtime.suspended() == Some(Reason::Fuel)
+    }
+
+    /// The host wants to change what guests can look at.
+    ///
+    /// # Errors
+    /// When a call waits for fuel: it has stopped between any two operators, and whether it has read
+    /// something already that it reads behind them depends on how it was compiled.
+    pub(crate) fn may_change(&self) -> Result<()> {
+        if self.waits_for_fuel() { Err(Error::msg(WAITS)) } else { Ok(()) }
+    }
+
+    /// The host has a memory for writing, and nobody knows what it does there: a call that waits for fuel
+    /// does not go on.
+    pub(crate) fn touch(&mut self) {
+        self.touched |= self.waits_for_fuel();
+    }
+}
+
 impl<T: 'static> Store<T> {
     /// The fuel left.
     ///
@@ -424,6 +449,7 @@ fn settle(
         }
         Ran::Suspended(Stopped { request, .. }) => {
             store.suspensions += 1;
+            store.touched = false;
             let (store, number) = (store.id(), store.suspensions);
             ResumableCall::Suspended(SuspendedCall { store, number, ty, request })
         }
@@ -444,12 +470,45 @@ impl SuspendedCall {
     /// Goes on with a call that waits for fuel, of which there should be more now: set it before.
     ///
     /// The host may look at the store meanwhile: what the guest has paid for has happened, and nothing else.
-    /// It should not *change* memories, tables or globals that the guest may look at, for the guest has
-    /// stopped between any two operators and may have read them already: whether it has, depends on how it
-    /// was compiled. (A call that waits for an answer has stopped at a call, where everything may change.)
+    /// It cannot *change* memories, tables or globals, for the guest has stopped between any two operators
+    /// and may have read them already: whether it has, depends on how it was compiled. Setting globals and
+    /// elements, growing, and instantiating what fills the memories and tables of others are errors until
+    /// then. Memories are handed out as slices, so the error comes here for those, and the call is given up,
+    /// if [`crate::Memory::data_mut`], [`crate::Memory::data_and_store_mut`] or [`crate::Memory::write`] was
+    /// used meanwhile; [`crate::Memory::data`] and [`crate::Memory::read`] are for looking. (A call that
+    /// waits for an answer has stopped at a call, where everything may change: that is the place to hand
+    /// something to a guest.)
     ///
     /// # Errors
-    /// As for [`Func::call`]; when the call waits for an answer, is another store's, or has been given up.
+    /// As for [`Func::call`]; when the call waits for an answer, is another store's, or has been given up;
+    /// when the host has had a memory for writing.
+    ///
+    /// ```
+    /// use runwell::{Config, Engine, Instance, Module, ResumableCall, Store, Val};
+    ///
+    /// let engine = Engine::new(Config::new().consume_fuel(true))?;
+    /// let module = Module::new(&engine, r#"(module
+    ///     (memory (export "memory") 1) (global (export "stop") (mut i32) (i32.const 0))
+    ///     (func (export "wait") (loop (br_if 0 (i32.eqz (global.get 0))))))"#)?;
+    /// let mut store = Store::new(&engine, ());
+    /// let instance = Instance::new(&mut store, &module, &[])?;
+    /// let stop = instance.get_global(&mut store, "stop").unwrap();
+    /// let memory = instance.get_memory(&mut store, "memory").unwrap();
+    /// let wait = instance.get_func(&mut store, "wait").unwrap();
+    /// let ResumableCall::Suspended(call) = wait.call_resumable(&mut store, &[], &mut [])? else {
+    ///     panic!("there is no fuel")
+    /// };
+    /// // The loop may well have read it once and for all.
+    /// assert!(stop.set(&mut store, Val::I32(1)).is_err());
+    /// assert_eq!(memory.data(&store)[0], 0);
+    /// store.set_fuel(100)?;
+    /// let ResumableCall::Suspended(call) = call.resume(&mut store, &mut [])? else {
+    ///     panic!("it waits still")
+    /// };
+    /// memory.write(&mut store, 0, b"1")?;
+    /// assert!(call.resume(&mut store, &mut []).is_err());
+    /// # Ok::<(), runwell::Error>(())
+    /// ```
     pub fn resume(self, store: impl AsContextMut, results: &mut [Val]) -> Result<ResumableCall> {
         if !self.needs_fuel() {
             return Err(Error::msg(
@@ -540,6 +599,12 @@ impl SuspendedCall {
         let reason = if wanted.is_some() { Reason::Host } else { Reason::Fuel };
         if !self.is_of(store) || store.runtime.suspended() != Some(reason) {
             return Err(Error::new(runwell_vm::Error::NotSuspended));
+        }
+        if reason == Reason::Fuel && store.touched {
+            store.cancel_suspended();
+            return Err(Error::msg(
+                "the host has had a memory for writing while the call waited for fuel: it is given up",
+            ));
         }
         let answer = match wanted {
             None => None,

@@ -79,11 +79,13 @@ impl Global {
     /// Sets its value.
     ///
     /// # Errors
-    /// When it is not mutable, or `value` is of another type or a reference of another store.
+    /// When it is not mutable, or `value` is of another type or a reference of another store; while a call
+    /// waits for fuel ([`crate::SuspendedCall::resume`]).
     pub fn set(&self, mut store: impl AsContextMut, value: Val) -> Result<()> {
         let mut store = store.as_context_mut();
         let store = store.opaque();
         let global = &store.globals[self.index(store) as usize];
+        store.may_change()?;
         if global.ty.mutability() == Mutability::Const {
             return Err(Error::msg("immutable global cannot be set"));
         }

@@ -317,8 +317,24 @@ impl Imported {
     }
 }
 
+/// Whether an instance fills memories or tables that it imports.
+fn fills_others(module: &ModuleInner) -> bool {
+    let info = &module.info;
+    let fills = |mode: &SegmentMode, is_it: fn(&EntityType) -> bool| match *mode {
+        SegmentMode::Active { target, .. } => {
+            (target as usize) < info.imports.iter().filter(|import| is_it(&import.ty)).count()
+        }
+        _ => false,
+    };
+    let data = |ty: &EntityType| matches!(ty, EntityType::Memory(_));
+    let elements = |ty: &EntityType| matches!(ty, EntityType::Table(_));
+    info.data.iter().any(|segment| fills(&segment.mode, data))
+        || info.elements.iter().any(|segment| fills(&segment.mode, elements))
+}
+
 /// An error unless instances of the module may be made in the store.
 pub(crate) fn check_store(store: &mut StoreOpaque, module: &ModuleInner) -> Result<()> {
+    store.may_change().or_else(|error| if fills_others(module) { Err(error) } else { Ok(()) })?;
     if !crate::Engine::same(store.engine(), &module.engine) {
         return Err(Error::msg("a module was instantiated in a store of another engine"));
     }

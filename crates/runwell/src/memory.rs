@@ -96,7 +96,8 @@ impl Memory {
         unsafe { std::slice::from_raw_parts(raw.base(), raw.len() as usize) }
     }
 
-    /// Its content.
+    /// Its content. A call that waits for fuel does not go on after this
+    /// ([`crate::SuspendedCall::resume`]).
     pub fn data_mut<'a, T: 'static>(
         &self,
         store: impl Into<StoreContextMut<'a, T>>,
@@ -104,12 +105,13 @@ impl Memory {
         self.data_and_store_mut(store).0
     }
 
-    /// Its content, and the data of the store beside it.
+    /// Its content, and the data of the store beside it; as [`Memory::data_mut`].
     pub fn data_and_store_mut<'a, T: 'static>(
         &self,
         store: impl Into<StoreContextMut<'a, T>>,
     ) -> (&'a mut [u8], &'a mut T) {
         let inner = store.into().0;
+        inner.opaque.touch();
         let raw = self.raw(&inner.opaque);
         // SAFETY: as for `data`, and the store is borrowed mutably for `'a`; the content lies
         // outside of everything that is borrowed beside it.
@@ -132,7 +134,8 @@ impl Memory {
             .map_err(|_| MemoryAccessError(()))
     }
 
-    /// Copies `bytes` into the memory.
+    /// Copies `bytes` into the memory. A call that waits for fuel does not go on after this
+    /// ([`crate::SuspendedCall::resume`]).
     ///
     /// # Errors
     /// When `offset..offset + bytes.len()` is not inside of it; nothing is copied then.
@@ -142,9 +145,10 @@ impl Memory {
         offset: usize,
         bytes: &[u8],
     ) -> Result<(), MemoryAccessError> {
-        self.raw(store.as_context_mut().opaque())
-            .write(offset as u64, bytes)
-            .map_err(|_| MemoryAccessError(()))
+        let mut store = store.as_context_mut();
+        let store = store.opaque();
+        store.touch();
+        self.raw(store).write(offset as u64, bytes).map_err(|_| MemoryAccessError(()))
     }
 
     /// Its size in pages.
@@ -176,10 +180,11 @@ impl Memory {
     ///
     /// # Errors
     /// When it would exceed its maximum or what the store allows, or the operating system has no
-    /// memory.
+    /// memory; while a call waits for fuel ([`crate::SuspendedCall::resume`]).
     pub fn grow(&self, mut store: impl AsContextMut, delta: u64) -> Result<u64> {
         let mut store = store.as_context_mut();
         let memory = self.index(store.opaque());
+        store.opaque().may_change()?;
         store.opaque().tell(|_, _| Event::MemoryGrow { memory, delta });
         store
             .opaque()

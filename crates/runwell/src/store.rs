@@ -98,6 +98,8 @@ pub struct StoreOpaque {
     pub(crate) limiter: Limiter,
     /// How many calls have been suspended: the number of the last one.
     pub(crate) suspensions: u64,
+    /// The host has had a memory for writing while the last one waited for fuel.
+    pub(crate) touched: bool,
     /// The fuel that had been used when it was set the last time, and what it was set to.
     pub(crate) fuel_mark: (u64, u64),
     /// Who is told, or says, what the host does.
@@ -144,6 +146,7 @@ impl<T: 'static> Store<T> {
             externs: ExternRefs::default(),
             limiter: Limiter::default(),
             suspensions: 0,
+            touched: false,
             fuel_mark: (0, 0),
             tape: None,
             runtime,

@@ -113,11 +113,13 @@ impl Table {
     /// Sets element `index`.
     ///
     /// # Errors
-    /// When there is no such element or `value` is of another type.
+    /// When there is no such element or `value` is of another type; while a call waits for fuel
+    /// ([`crate::SuspendedCall::resume`]), as for everything that changes a table.
     pub fn set(&self, mut store: impl AsContextMut, index: u64, value: Ref) -> Result<()> {
         let mut store = store.as_context_mut();
         let store = store.opaque();
         let bits = value.to_raw(self.element(store), store)?;
+        store.may_change()?;
         self.tell_fill(store, index, bits, 1);
         self.raw(store).set(index, bits).map_err(|code| Error::new(Trap::from_code(code)))
     }
@@ -132,6 +134,7 @@ impl Table {
         let index = self.index(store);
         let element = self.element(store);
         let bits = init.to_raw(element, store)?;
+        store.may_change()?;
         store.tell(|store, refs| {
             // SAFETY: the bits are those of a reference of this type and store.
             let init = unsafe { reference(store, refs, element, bits) };
@@ -150,6 +153,7 @@ impl Table {
         let mut store = store.as_context_mut();
         let store = store.opaque();
         let bits = value.to_raw(self.element(store), store)?;
+        store.may_change()?;
         self.tell_fill(store, dst, bits, len);
         self.raw(store).fill(dst, bits, len).map_err(|code| Error::new(Trap::from_code(code)))
     }
@@ -172,6 +176,7 @@ impl Table {
             return Err(Error::msg("the tables' element types differ"));
         }
         let (to, table) = (dst_table.index(store), src_table.index(store));
+        store.may_change()?;
         store.tell(|_, _| Event::TableCopy { to, at: dst_index, table, from: src_index, len });
         let (dst, src) = (dst_table.raw(store), src_table.raw(store));
         dst.copy_from(dst_index, src, src_index, len)

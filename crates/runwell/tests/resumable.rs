@@ -1,8 +1,8 @@
 //! Calls that are suspended, by whom they can be resumed, and what host functions ask for.
 
 use runwell::{
-    Caller, Config, Engine, Instance, Linker, Module, ResumableCall, Store, Suspend, SuspendedCall,
-    Trap, Val,
+    Caller, Config, Engine, Instance, Linker, Module, Result, ResumableCall, Store, Suspend,
+    SuspendedCall, Trap, Val,
 };
 
 const GUEST: &str = r#"(module
@@ -22,8 +22,7 @@ fn store(engine: &Engine) -> (Store<()>, Instance) {
     let module = Module::new(engine, GUEST).unwrap();
     let mut store = Store::new(engine, ());
     let mut linker = Linker::new(engine);
-    let ask =
-        |_: Caller<'_, ()>, what: i32| -> runwell::Result<i64> { Err(Suspend::new(what).into()) };
+    let ask = |_: Caller<'_, ()>, what: i32| -> Result<i64> { Err(Suspend::new(what).into()) };
     linker.func_wrap("host", "ask", ask).unwrap();
     let instance = linker.instantiate(&mut store, &module).unwrap();
     (store, instance)
@@ -216,5 +215,97 @@ fn effects_are_paid_for_before_they_happen() {
         let paid = fuel - left;
         assert!(paid >= u64::from(stores) * 14 - if stores > 0 { 5 } else { 0 }, "with {fuel}");
         assert!(done || u64::from(stores) <= fuel / 9, "{stores} stores with {fuel}");
+    }
+}
+
+/// What a guest may have read does not change while it waits for fuel, however it was compiled; where it
+/// waits for an answer, everything may.
+#[test]
+fn nothing_changes_while_a_call_waits_for_fuel() {
+    const TEXT: &str = r#"(module
+        (import "host" "ask" (func $ask))
+        (memory (export "memory") 1 9)
+        (table (export "table") 2 9 funcref)
+        (global (export "g") (mut i32) (i32.const 0))
+        (func (export "spin") (loop (br_if 0 (i32.eqz (global.get 0)))))
+        (func (export "ask") (call $ask) (loop (br_if 0 (i32.eqz (global.get 0))))))"#;
+    const FILLS: &str = r#"(module (import "" "memory" (memory 1)) (data (i32.const 5) "x"))"#;
+    const PUTS: &str = r#"(module (import "" "table" (table 1 funcref))
+        (func $f) (elem (i32.const 0) $f))"#;
+    const OWN: &str = r#"(module (import "" "memory" (memory 1)) (memory 1)
+        (table 1 funcref) (func $f) (elem (i32.const 0) $f) (data (memory 1) (i32.const 0) "x"))"#;
+    let engine = metered();
+    let mut linker = Linker::new(&engine);
+    linker.func_wrap("host", "ask", || -> Result<()> { Err(Suspend::new(()).into()) }).unwrap();
+    let mut store = Store::new(&engine, ());
+    let module = Module::new(&engine, TEXT).unwrap();
+    let instance = linker.instantiate(&mut store, &module).unwrap();
+    let memory = instance.get_memory(&mut store, "memory").unwrap();
+    let table = instance.get_table(&mut store, "table").unwrap();
+    let global = instance.get_global(&mut store, "g").unwrap();
+    let mut names = Linker::<()>::new(&engine);
+    names.define(&store, "", "memory", memory).unwrap();
+    names.define(&store, "", "table", table).unwrap();
+    let module = |text| Module::new(&engine, text).unwrap();
+    let null = || runwell::Ref::Func(None);
+    type Deed<'a> = (&'static str, Box<dyn Fn(&mut Store<()>) -> Result<()> + 'a>);
+    let deeds: Vec<Deed<'_>> = vec![
+        ("global", Box::new(|store| global.set(store, Val::I32(0)))),
+        ("element", Box::new(|store| table.set(store, 0, null()))),
+        ("elements", Box::new(|store| table.fill(store, 0, null(), 2))),
+        ("copy", Box::new(|store| runwell::Table::copy(store, &table, 0, &table, 1, 1))),
+        ("more elements", Box::new(|store| table.grow(store, 0, null()).map(|_| ()))),
+        ("more pages", Box::new(|store| memory.grow(store, 0).map(|_| ()))),
+        ("data", Box::new(|store| names.instantiate(store, &module(FILLS)).map(|_| ()))),
+        ("references", Box::new(|store| names.instantiate(store, &module(PUTS)).map(|_| ()))),
+    ];
+    let mut none: [Val; 0] = [];
+    for (name, waits_for_fuel) in [("spin", true), ("ask", false)] {
+        store.set_fuel(10).unwrap();
+        let func = instance.get_func(&mut store, name).unwrap();
+        let ran = func.call_resumable(&mut store, &[], &mut none).unwrap();
+        let ResumableCall::Suspended(call) = ran else { panic!("it waits") };
+        assert_eq!(call.needs_fuel(), waits_for_fuel);
+        for (what, deed) in &deeds {
+            let done = deed(&mut store);
+            assert_eq!(done.is_err(), waits_for_fuel, "{name}: {what}");
+            if let Err(error) = done {
+                assert!(error.to_string().contains("waits for fuel"), "{what}: {error}");
+            }
+        }
+        names.instantiate(&mut store, &module(OWN)).unwrap();
+        assert_eq!((memory.data(&store)[5] == b'x', memory.size(&store)), (!waits_for_fuel, 1));
+        call.cancel(&mut store);
+    }
+    // Memories are handed out, which shows when the call is to go on.
+    type Touch = fn(runwell::Memory, &mut Store<()>);
+    let touches: [(Touch, bool); 5] = [
+        (|memory, store| _ = memory.data(&*store)[0], false),
+        (|memory, store| memory.read(&*store, 0, &mut [0; 4]).unwrap(), false),
+        (|memory, store| memory.data_mut(&mut *store)[0] = 1, true),
+        (|memory, store| _ = memory.data_and_store_mut(&mut *store), true),
+        (|memory, store| memory.write(&mut *store, 0, b"1").unwrap(), true),
+    ];
+    let spin = instance.get_func(&mut store, "spin").unwrap();
+    for (touch, gives_up) in touches {
+        touch(memory, &mut store);
+        let ran = spin.call_resumable(&mut store, &[], &mut none).unwrap();
+        let ResumableCall::Suspended(call) = ran else { panic!("it waits") };
+        touch(memory, &mut store);
+        store.set_fuel(100).unwrap();
+        match call.resume(&mut store, &mut none) {
+            Ok(ResumableCall::Suspended(call)) => {
+                assert!(!gives_up);
+                call.cancel(&mut store);
+            }
+            Ok(ResumableCall::Finished) => panic!("it has no end"),
+            Err(error) => assert!(gives_up && error.to_string().contains("given up"), "{error}"),
+        }
+        // The store is as any other.
+        global.set(&mut store, Val::I32(1)).unwrap();
+        store.set_fuel(100).unwrap();
+        spin.call(&mut store, &[], &mut none).unwrap();
+        global.set(&mut store, Val::I32(0)).unwrap();
+        store.set_fuel(0).unwrap();
     }
 }
