@@ -1,8 +1,8 @@
 //! Counting operators in the guest itself: the independent answer to "how much fuel is that".
 //!
 //! A module is rewritten so that each operator first adds its cost to a global, bulk operators what
-//! their length costs, and operators that hand on values what these cost. Run without metering, the global says what a plain count of executed operators
-//! gives, whatever the compiler makes of the code around it.
+//! their length costs, and operators that hand on values what these cost. Run without metering, the global
+//! says what a plain count of executed operators gives, whatever the compiler makes of the code around it.
 
 use runwell_abi::fuel::{
     BYTES_SHIFT, ELEMENTS_SHIFT, OperatorClass, Schedule, VALUES_PER_UNIT, class_of,
@@ -232,14 +232,16 @@ impl Reencode for Counter {
             }
             if let Some((is_wide, shift)) = self.length(&op) {
                 let local = if is_wide { wide } else { narrow };
-                function.instruction(&Instruction::LocalTee(local));
+                // What the length costs comes last, as it is charged last.
+                function.instruction(&Instruction::LocalSet(local));
+                self.add(&mut function, Some(units));
+                function.instruction(&Instruction::LocalGet(local));
                 if !is_wide {
                     function.instruction(&Instruction::I64ExtendI32U);
                 }
                 function.instruction(&Instruction::I64Const(shift.into()));
                 function.instruction(&Instruction::I64ShrU);
                 self.add(&mut function, None);
-                self.add(&mut function, Some(units));
                 function.instruction(&Instruction::LocalGet(local));
             } else {
                 self.add(&mut function, Some(units));

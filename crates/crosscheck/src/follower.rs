@@ -2,7 +2,7 @@
 //! host does.
 
 use crate::count::counting;
-use crate::oracle::{Code, DIRTY_PAGE, Host, Import, Reference, Refused, Store};
+use crate::oracle::{Answer, Code, DIRTY_PAGE, Host, Import, Reference, Refused, Saved, Store};
 use runwell::Schedule;
 use runwell::tape::{RefId, Value};
 use runwell_abi::{TrapCode, Type};
@@ -12,7 +12,6 @@ use runwell_wasm::{EntityType, Passes};
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender};
 
 /// What the host does. Everything in the store has the number there.
@@ -29,10 +28,18 @@ pub(crate) enum Command {
     NewHostFunc(Signature),
     /// It instantiates a module.
     Instantiate(u32, Vec<Import>),
-    /// It calls a function of an instance.
-    Invoke(Reference, Vec<u64>),
-    /// The function of the host that was called returns, or fails.
+    /// It calls a function of an instance, with so many activations around, and what this one does is told
+    /// next.
+    Invoke(Reference, Vec<u64>, u64),
+    /// The function of the host that was called returns, or fails, and what its caller does is told next.
     Return(Option<Vec<u64>>),
+    /// A guest that was called, returned to or stopped has come somewhere, and the evaluator is to go there.
+    Run(Run),
+    /// A guest that has stopped does not go on, and has used so much so far. If it has used it up, with so
+    /// much in all, it is tried whether it had to stop.
+    Give { used: u64, up: Option<u64> },
+    /// It sets a limiter.
+    Limited,
     /// It writes into a memory.
     Write { memory: u32, at: u64, bytes: Vec<u8> },
     /// It sets a global.
@@ -47,6 +54,17 @@ pub(crate) enum Command {
     TableCopy(u32, u64, u32, u64, u64),
 }
 
+/// How guests get to where they have come.
+#[derive(Default)]
+pub(crate) struct Run {
+    /// What they have used there, if they are metered.
+    pub(crate) used: Option<u64>,
+    /// What there was in all where a guest stopped that goes on now.
+    pub(crate) unpaid: Option<u64>,
+    /// What the limiter says on the way.
+    pub(crate) answers: Vec<Answer>,
+}
+
 /// Where guests have come to.
 pub(crate) enum Report {
     /// There is an instance, or a segment was out of bounds; what it imports from the host.
@@ -55,6 +73,8 @@ pub(crate) enum Report {
     Refused(String),
     /// One calls a function of the host's.
     HostCall(u32, Vec<Value>, State),
+    /// One would use more than it is to.
+    Stopped(State),
     /// A call has ended.
     Done(End, State),
 }
@@ -64,6 +84,8 @@ pub(crate) enum End {
     Returned(Vec<Value>),
     /// With an error of the host's.
     Failed,
+    /// There is no room for calls inside of each other.
+    Exhausted,
     Stopped(Stop),
 }
 
@@ -79,13 +101,18 @@ pub(crate) struct State {
     pub(crate) tables: Vec<(usize, Vec<Value>)>,
     /// The cost of all operators that were executed, if they are counted.
     pub(crate) counted: u64,
+    /// What a guest had in all that has stopped for want of fuel, and what it could have paid for.
+    pub(crate) early: Option<(u64, u64)>,
+    /// How many questions the limiter has been asked that nobody asked here.
+    pub(crate) unasked: usize,
+    /// There was one more.
+    pub(crate) unanswered: bool,
 }
 
 /// The ways between both sides.
 pub(crate) struct Ways {
     pub(crate) from: Receiver<Command>,
     pub(crate) to: Sender<Report>,
-    pub(crate) stop: Arc<AtomicBool>,
 }
 
 /// A module, translated when it is instantiated first.
@@ -99,8 +126,17 @@ struct Channel {
     /// What operators cost, if that is counted.
     schedule: Option<Schedule>,
     modules: RefCell<Vec<Known>>,
-    /// The host has failed, and the calls that wait for it end.
+    /// The host has failed, or gives up, and the calls that wait for it end.
     failed: Cell<bool>,
+    /// The state where a guest stopped of which it is tried whether it had to, and what it had used.
+    tried: RefCell<Option<(Saved, u64)>>,
+}
+
+/// What the host does at last.
+enum Served {
+    Returns(Option<Vec<u64>>),
+    Runs(Run),
+    Gives { used: u64, up: Option<u64> },
 }
 
 /// Nobody listens any more.
@@ -151,9 +187,13 @@ impl Channel {
     }
 
     fn state(&self, store: &mut Store) -> State {
+        let pace = &mut store.pace;
         let mut state = State {
+            counted: pace.counter,
+            early: pace.early.take(),
+            unasked: pace.answers.as_mut().map_or(0, |answers| answers.drain(..).count()),
+            unanswered: std::mem::take(&mut pace.unanswered),
             globals: values(store.global_types(), store.globals()),
-            counted: store.counted(),
             ..State::default()
         };
         for memory in 0..store.memories() {
@@ -176,20 +216,73 @@ impl Channel {
         state
     }
 
-    /// Does what the host does until it returns.
-    fn serve(&self, store: &mut Store) -> Result<Option<Vec<u64>>, Gone> {
+    /// Waits for where the guest goes that has control.
+    fn run(&self, store: &mut Store) -> Result<(), Gone> {
+        match self.serve(store)? {
+            Served::Runs(run) => {
+                self.go(store, run);
+                Ok(())
+            }
+            _ => Err(Gone),
+        }
+    }
+
+    fn go(&self, store: &mut Store, run: Run) {
+        let pace = &mut store.pace;
+        pace.limit = run.used.unwrap_or(u64::MAX);
+        pace.unpaid = run.unpaid.or(pace.unpaid);
+        if let Some(answers) = &mut pace.answers {
+            answers.extend(run.answers);
+        }
+    }
+
+    /// Calls a function for the host.
+    fn invoke(
+        &self,
+        store: &mut Store,
+        func: Reference,
+        args: &[u64],
+        around: u64,
+    ) -> Result<(), Gone> {
+        self.run(store)?;
+        let outer = store.pace.activations;
+        let result = match store.pace.activate(around) {
+            Ok(()) => store.call(func, args, u64::MAX),
+            Err(code) => Err(code.into()),
+        };
+        store.pace.activations = outer;
+        if result.is_err() {
+            // Who traps may stop before he has to.
+            store.pace.unpaid = None;
+        }
+        let exhausted = store.take_exhausted();
+        let end = match result {
+            Ok(results) => End::Returned(values(&store.signature(func).results, &results)),
+            Err(_) if self.failed.take() => End::Failed,
+            Err(_) if exhausted => End::Exhausted,
+            // The limiter has failed.
+            Err(Stop::Trap(TrapCode::Interrupt)) => End::Failed,
+            Err(stop) => End::Stopped(stop),
+        };
+        if let Some((saved, used)) = self.tried.take() {
+            store.restore(saved);
+            store.pace.probes = false;
+            store.pace.counter = used;
+        }
+        let state = self.state(store);
+        self.report(Report::Done(end, state))
+    }
+
+    /// Does what the host does until it gives control to the guest that waits.
+    fn serve(&self, store: &mut Store) -> Result<Served, Gone> {
         loop {
             match self.ways.from.recv().map_err(|_| Gone)? {
-                Command::Return(answer) => return Ok(answer),
-                Command::Invoke(func, args) => {
-                    let end = match store.call(func, &args, u64::MAX) {
-                        Ok(results) => {
-                            End::Returned(values(&store.signature(func).results, &results))
-                        }
-                        Err(_) if self.failed.replace(false) => End::Failed,
-                        Err(stop) => End::Stopped(stop),
-                    };
-                    self.report(Report::Done(end, self.state(store)))?;
+                Command::Return(answer) => return Ok(Served::Returns(answer)),
+                Command::Run(run) => return Ok(Served::Runs(run)),
+                Command::Give { used, up } => return Ok(Served::Gives { used, up }),
+                Command::Invoke(func, args, around) => self.invoke(store, func, &args, around)?,
+                Command::Limited => {
+                    store.pace.answers.get_or_insert_default();
                 }
                 Command::Instantiate(module, imports) => {
                     let report = match self.instantiate(store, module, &imports) {
@@ -209,13 +302,13 @@ impl Channel {
                 Command::NewHostFunc(ty) => store.add_host(ty),
                 Command::Write { memory, at, bytes } => store.write(memory as usize, at, &bytes),
                 Command::GlobalSet(global, value) => store.global_set(global as usize, value),
-                // What is out of bounds here is so there, and does nothing.
                 Command::MemoryGrow(memory, delta) => {
                     store.memory_grow(memory as usize, delta);
                 }
                 Command::TableGrow(table, delta, init) => {
                     store.table_grow(table as usize, delta, init);
                 }
+                // What is out of bounds here is so there, and does nothing.
                 Command::TableFill(table, at, value, len) => {
                     _ = store.table_fill(table as usize, at, value, len);
                 }
@@ -237,7 +330,10 @@ impl Channel {
                     Some(schedule) => Some(counting(&known.wasm, schedule)?),
                     None => None,
                 };
-                let code = Code::new(counting.as_deref().unwrap_or(&known.wasm), Passes::NONE);
+                let code = match counting {
+                    Some(counting) => Code::counting(&known.wasm, &counting),
+                    None => Code::new(&known.wasm, Passes::NONE),
+                };
                 known.code.insert(Rc::new(code.map_err(refused)?)).clone()
             }
         };
@@ -277,30 +373,52 @@ fn refused(refused: Refused) -> String {
     }
 }
 
+impl Channel {
+    /// The call ends that waits.
+    fn fail(&self) -> TrapCode {
+        self.failed.set(true);
+        TrapCode::Interrupt
+    }
+}
+
 impl Host for Channel {
     fn call(&self, store: &mut Store, number: u32, args: &[u64]) -> Result<Vec<u64>, TrapCode> {
         let args = values(&store.signature(Reference::Host(number)).params, args);
         let called = Report::HostCall(number, args, self.state(store));
         let answer = self.report(called).and_then(|()| self.serve(store));
-        match answer {
-            Ok(Some(results)) => Ok(results),
-            _ => {
-                self.failed.set(true);
-                Err(TrapCode::Interrupt)
-            }
+        match answer.and_then(|answer| self.run(store).map(|()| answer)) {
+            Ok(Served::Returns(Some(results))) => Ok(results),
+            _ => Err(self.fail()),
         }
     }
 
-    fn goes_on(&self) -> bool {
-        !self.ways.stop.load(Ordering::Relaxed)
+    fn pause(&self, store: &mut Store) -> Result<(), TrapCode> {
+        let state = self.state(store);
+        match self.report(Report::Stopped(state)).and_then(|()| self.serve(store)) {
+            Ok(Served::Runs(run)) => self.go(store, run),
+            Ok(Served::Gives { used, up: Some(had) }) => {
+                self.tried.replace(Some((store.save(), used)));
+                self.failed.set(true);
+                let pace = &mut store.pace;
+                (pace.probes, pace.unpaid, pace.limit) = (true, Some(had), had);
+            }
+            Ok(Served::Gives { used, up: None }) => {
+                store.pace.counter = used;
+                return Err(self.fail());
+            }
+            Ok(Served::Returns(_)) | Err(Gone) => return Err(self.fail()),
+        }
+        Ok(())
     }
 }
 
-/// Follows until the other side is gone. Operators are counted by `schedule`, if there is one.
-pub(crate) fn follow(schedule: Option<Schedule>, ways: Ways) {
-    let (modules, failed) = (RefCell::default(), Cell::new(false));
-    let channel = Rc::new(Channel { ways, schedule, modules, failed });
+/// Follows until the other side is gone. Operators are counted by `schedule`, if there is one; frames count
+/// at most `depth`.
+pub(crate) fn follow(schedule: Option<Schedule>, depth: u64, ways: Ways) {
+    let (modules, failed, tried) = (RefCell::default(), Cell::new(false), RefCell::default());
+    let channel = Rc::new(Channel { ways, schedule, modules, failed, tried });
     let mut store = Store::new(channel.clone());
-    // Nobody returns outside of a call; the end is that the other side is gone.
+    store.pace.most_depth = Some(depth);
+    // Nobody gives control outside of a call; the end is that the other side is gone.
     while channel.serve(&mut store).is_ok() {}
 }

@@ -221,43 +221,43 @@ fn suspended_calls_are_followed() -> Result<()> {
     Ok(())
 }
 
+/// Whatever is done meanwhile that can be done.
 #[test]
-fn what_is_done_while_a_call_waits_for_fuel_ends_it() -> Result<()> {
-    type Deed = fn(&mut Store<Data>, Instance) -> Result<()>;
-    let deeds: [(&str, Deed); 3] = [
-        ("changes something", |store, instance| {
-            let memory = instance.get_memory(&mut *store, "memory").expect("a memory");
-            memory.grow(store, 1)?;
-            Ok(())
-        }),
-        ("is made", |store, _| {
-            let engine = store.engine().clone();
-            Instance::new(&mut *store, &Module::new(&engine, "(module)")?, &[])?;
-            Ok(())
-        }),
-        ("given up", |store, _| {
-            store.cancel_suspended();
-            Ok(())
-        }),
-    ];
-    for (what, deed) in deeds {
-        let (mut store, [program, other], check) = linked(&metered())?;
-        let func = program.get_func(&mut store, "loop").expect("a function");
+fn what_is_done_while_a_call_waits_for_fuel_is_followed() -> Result<()> {
+    let (mut store, [program, other], check) = linked(&metered())?;
+    let func = program.get_func(&mut store, "loop").expect("a function");
+    let mut results = [Val::I32(0)];
+    for given_up in [false, true, false] {
         store.set_fuel(50)?;
-        let mut results = [Val::I32(0)];
         let ran = func.call_resumable(&mut store, &[Val::I32(200)], &mut results)?;
-        assert!(matches!(ran, ResumableCall::Suspended(_)));
-        deed(&mut store, other)?;
-        let summary = check.summary();
-        assert_eq!(summary.difference, None);
-        let ended = summary.ended.expect(what);
-        assert!(ended.contains(what), "{ended}");
-        // The machine goes on alone.
-        store.set_fuel(100_000)?;
-        if let ResumableCall::Suspended(waits) = ran {
-            _ = waits.resume(&mut store, &mut results);
+        let ResumableCall::Suspended(mut waits) = ran else { panic!("there is too little") };
+        for n in 0..20 {
+            let engine = store.engine().clone();
+            let text = r#"(module (memory (data "is made")) (func (export "f")))"#;
+            Instance::new(&mut store, &Module::new(&engine, text)?, &[])?;
+            Memory::new(&mut store, MemoryType::new(1, None))?;
+            let memory = other.get_memory(&mut store, "memory").expect("a memory");
+            memory.grow(&mut store, 1).expect_err("it may have been read");
+            assert_eq!(memory.data(&store).len(), 65536);
+            if given_up && n == 3 {
+                store.cancel_suspended();
+            }
+            store.set_fuel(store.get_fuel()? + 20)?;
+            match waits.resume(&mut store, &mut results) {
+                Ok(ResumableCall::Suspended(again)) => waits = again,
+                ended => {
+                    assert!(ended.is_err() == given_up);
+                    break;
+                }
+            }
         }
+        store.cancel_suspended();
+        store.set_fuel(100_000)?;
+        call(&mut store, program, "run", 3)?;
     }
+    let summary = check.summary();
+    assert_eq!((summary.ended, summary.difference), (None, None));
+    assert!(summary.compared > 40, "{}", summary.compared);
     Ok(())
 }
 

@@ -1,7 +1,8 @@
 //! What differs is noticed: somebody in between changes what the evaluator is told.
 
 use super::*;
-use runwell::{Caller, Engine, Extern, Linker, Module};
+use runwell::tape::{RefId, Value};
+use runwell::{Caller, Config, Engine, Extern, Linker, Module};
 
 const MODULE: &str = r#"(module
     (import "host" "fill" (func $fill (param i32) (result i32)))
@@ -165,13 +166,129 @@ fn globals_and_tables() {
     assert_eq!(summary, Summary { compared: 6, ended: None, difference: None });
 }
 
-#[test]
-fn what_cannot_be_followed_ends_it() {
-    let (result, summary) = run(|event| match event {
-        Event::Invoke { .. } => vec![Event::Limited, event],
-        event => vec![event],
+const GROWING: &str = r#"(module (memory 1 3)
+    (func (export "run") (param i32) (result i32)
+        (drop (memory.grow (local.get 0)))
+        (i32.store (i32.const 0) (i32.const 1))
+        (i32.add (memory.grow (i32.const 1)) (memory.grow (i32.const 1)))))"#;
+
+/// Calls `run` with 1 where an observer meddles, with this much fuel, if any.
+fn observed(
+    text: &str,
+    fuel: Option<u64>,
+    meddle: impl FnMut(Event) -> Vec<Event> + Send + 'static,
+) -> (Result<i32>, Summary) {
+    let engine = Engine::new(Config::new().consume_fuel(fuel.is_some())).expect("an engine");
+    let module = Module::new(&engine, text).expect("a module");
+    let mut store = Store::new(&engine, ());
+    if let Some(fuel) = fuel {
+        store.set_fuel(fuel).expect("a metered store");
+    }
+    let check = Check::default();
+    store.observe(Meddler(Lockstep::new(check.clone()), meddle)).expect("an empty store");
+    let linker = Linker::new(&engine);
+    let result = linker.instantiate(&mut store, &module).and_then(|instance| {
+        instance.get_typed_func::<i32, i32>(&mut store, "run")?.call(&mut store, 1)
     });
-    assert!(result.is_ok());
-    assert_eq!((summary.compared, summary.difference), (0, None));
-    assert!(summary.ended.expect("a reason").contains("limiter"));
+    (result, check.summary())
+}
+
+#[test]
+fn limiters() {
+    let what =
+        |(_, summary): (Result<i32>, Summary)| summary.difference.map(|difference| difference.what);
+    assert_eq!(what(observed(GROWING, None, |event| vec![event])), None);
+    // One that the machine does not have and that says this. It is asked once for each growth, and once
+    // more where one fails all the same.
+    let limited = |answers: &'static [bool]| {
+        what(observed(GROWING, None, move |event| match event {
+            Event::Invoke { .. } => vec![Event::Limited, event],
+            Event::Done { .. } => {
+                answers.iter().map(|&answer| Event::Answer(Ok(answer))).chain([event]).collect()
+            }
+            event => vec![event],
+        }))
+    };
+    assert_eq!(limited(&[true, true, true, false]), None);
+    let limiter = Some("the limiter".to_string());
+    assert_eq!(limited(&[]), limiter);
+    assert_eq!(limited(&[true; 2]), limiter);
+    assert_eq!(limited(&[true; 5]), limiter);
+    assert_eq!(limited(&[false, true, true]), Some("the end of the call".to_string()));
+}
+
+const COSTLY: &str = r#"(module (memory 1) (global $g (mut i32) (i32.const 0))
+    (func (export "run") (param $n i32) (result i32)
+        (i32.store (i32.const 0) (i32.const 1))
+        (loop
+            (global.set $g (i32.add (global.get $g) (i32.const 3)))
+            (br_if 0 (i32.lt_u (local.tee $n (i32.add (local.get $n) (i32.const 1))) (i32.const 20))))
+        (global.get $g)))"#;
+
+#[test]
+fn fuel_that_runs_out() {
+    let (result, summary) = observed(COSTLY, Some(60), |event| vec![event]);
+    assert_eq!(result.expect_err("a trap").downcast_ref(), Some(&Trap::OutOfFuel));
+    assert_eq!(summary, Summary { compared: 1, ended: None, difference: None });
+    // It has run out somewhere else, with what would have been left there; or has not.
+    let what = |fuel: u64, meddle: fn(Event) -> Vec<Event>| {
+        let (_, summary) = observed(COSTLY, Some(fuel), meddle);
+        summary.difference.expect("a difference").what
+    };
+    let elsewhere = |event| match event {
+        Event::Done { outcome, fuel: Some(left) } => {
+            vec![Event::Done { outcome, fuel: Some(left + 4) }]
+        }
+        event => vec![event],
+    };
+    assert_eq!(what(60, elsewhere), "where fuel does not suffice");
+    let far = |event| match event {
+        Event::Done { outcome, .. } => vec![Event::Done { outcome, fuel: Some(49) }],
+        event => vec![event],
+    };
+    assert_eq!(what(60, far), "globals");
+    let returns = |event| match event {
+        Event::Done { fuel, .. } => {
+            vec![Event::Done { outcome: Outcome::Values(vec![Value::I32(60)]), fuel }]
+        }
+        event => vec![event],
+    };
+    assert_eq!(what(60, returns), "the fuel used");
+    let runs_out = |event| match event {
+        Event::Done { fuel, .. } => {
+            vec![Event::Done { outcome: Outcome::Trap(Trap::OutOfFuel), fuel }]
+        }
+        event => vec![event],
+    };
+    assert_eq!(what(1000, runs_out), "the end of the call");
+}
+
+/// Somebody who stops a guest although there is enough: the evaluator sees that behind the stop.
+#[test]
+fn a_stop_for_fuel_that_need_not_be() {
+    use crate::follower::{End, Report, Run, State};
+    use crate::oracle::Reference;
+    let ways = |used: u64, had: u64| {
+        let evaluator = Evaluator::new(Some(runwell::Schedule::default()), 1 << 20);
+        let Ok(evaluator) = evaluator else { panic!("there are threads") };
+        let tell = |command| assert!(evaluator.tell(command).is_ok());
+        tell(Command::Module(wat::parse_str(COSTLY).expect("a module").into()));
+        tell(Command::Instantiate(0, Vec::new()));
+        assert!(matches!(evaluator.report(), Ok(Report::Filled(Ok(()), _))));
+        tell(Command::Invoke(Reference::Func { instance: 0, func: 0 }, vec![1], 0));
+        tell(Command::Run(Run { used: Some(used), ..Run::default() }));
+        let Ok(Report::Stopped(State { counted, .. })) = evaluator.report() else {
+            panic!("it goes as far")
+        };
+        assert!(counted <= used);
+        tell(Command::Give { used, up: Some(had) });
+        let Ok(Report::Done(End::Failed, state)) = evaluator.report() else { panic!("it ends") };
+        assert_eq!(state.counted, used);
+        state.early
+    };
+    // A turn costs eleven units, of which some are behind.
+    assert_eq!(ways(25, 25), None);
+    let early = (26..50).find_map(|had| Some((had, ways(25, had)?))).expect("it can pay at last");
+    assert_eq!(early.1, (early.0, early.0));
+    assert!((1..=11).contains(&(early.0 - 25)), "{early:?}");
 }

@@ -44,6 +44,14 @@ impl<'a> Running<'a> {
         &self.store.instances[self.at]
     }
 
+    /// The function that is called by an index that is none of the instance's own.
+    fn imported(&mut self, index: u32) -> Reference {
+        match index {
+            ELSEWHERE => self.elsewhere.take().expect("it has just been looked up"),
+            index => self.state().imports[index as usize],
+        }
+    }
+
     fn memory(&self, index: usize) -> usize {
         self.state().memories[index]
     }
@@ -61,15 +69,30 @@ impl Env for Running<'_> {
     }
 
     fn call_import(&mut self, index: u32, args: &[u64]) -> Result<Vec<u64>, TrapCode> {
-        let reference = match index {
-            ELSEWHERE => self.elsewhere.take().expect("it has just been looked up"),
-            index => self.state().imports[index as usize],
-        };
+        let reference = self.imported(index);
         self.store.call_inside(reference, args)
     }
 
-    fn goes_on(&self) -> bool {
-        self.store.goes_on()
+    fn enter(&mut self, index: u32, frames: usize) -> Result<(), TrapCode> {
+        self.store.pace.region_end()?;
+        let bytes = self.state().depth(index);
+        self.store.pace.enter(bytes, frames)
+    }
+
+    fn leave(&mut self, index: u32) -> Result<(), TrapCode> {
+        let bytes = self.state().depth(index);
+        self.store.pace.leave(bytes);
+        self.store.pace.region_end()
+    }
+
+    fn turn(&mut self) -> Result<(), TrapCode> {
+        self.store.pace.region_end()
+    }
+
+    fn tail_call_import(&mut self, index: u32, args: &[u64]) -> Result<Vec<u64>, TrapCode> {
+        let reference = self.imported(index);
+        self.store.tail = Some((reference, args.to_vec()));
+        Ok(Vec::new())
     }
 
     fn callee(&mut self, reference: u64, ty: u32) -> Result<u32, TrapCode> {
@@ -118,16 +141,17 @@ impl Env for Running<'_> {
 
     fn global_get(&mut self, index: u32) -> u64 {
         match self.state().globals[index as usize] {
-            COUNTER => self.store.counter,
+            COUNTER => self.store.pace.counter,
             global => self.store.globals[global],
         }
     }
 
-    fn global_set(&mut self, index: u32, value: u64) {
+    fn global_set(&mut self, index: u32, value: u64) -> Result<(), TrapCode> {
         match self.state().globals[index as usize] {
-            COUNTER => self.store.counter = value,
+            COUNTER => self.store.count(value)?,
             global => self.store.globals[global] = value,
         }
+        Ok(())
     }
 
     fn table_get(&mut self, table: u16, index: u64) -> Result<u64, TrapCode> {
@@ -155,11 +179,11 @@ impl Env for Running<'_> {
         match helper {
             LibCall::MemoryGrow => {
                 let memory = self.memory(low);
-                return Ok(self.store.memory_grow(memory, args[1]));
+                return self.store.grow_for_guest(memory, args[1]);
             }
             LibCall::TableGrow => {
                 let table = self.table(low);
-                return Ok(self.store.table_grow(table, args[2], args[1]));
+                return self.store.grow_table_for_guest(table, args[2], args[1]);
             }
             LibCall::MemoryFill => {
                 let memory = self.memory(low);

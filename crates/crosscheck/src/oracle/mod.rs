@@ -5,9 +5,11 @@
 //! neither of the two are a [`Host`]'s.
 
 mod env;
+mod pace;
 mod store;
 
-pub use store::{DIRTY_PAGE, Host, Import, Reference, Store};
+pub use pace::{Answer, Pace};
+pub use store::{DIRTY_PAGE, Host, Import, Reference, Saved, Store};
 
 use runwell_abi::TrapCode;
 use runwell_ir::Function;
@@ -19,6 +21,8 @@ use std::rc::Rc;
 pub struct Code {
     info: ModuleInfo,
     funcs: Vec<Rc<Function>>,
+    /// What a frame of each function counts.
+    depths: Vec<u32>,
     /// Contents of the data segments.
     data: Vec<Vec<u8>>,
 }
@@ -40,7 +44,19 @@ impl Code {
         let info = parsed.info;
         let content = |range: &std::ops::Range<u32>| range.start as usize..range.end as usize;
         let data = info.data.iter().map(|d| bytes[content(&d.bytes)].to_vec()).collect();
-        Ok(Code { info, funcs, data })
+        let depths = funcs.iter().map(|func| func.depth_bytes).collect();
+        Ok(Code { info, funcs, depths, data })
+    }
+
+    /// `wasm` as [`crate::count::counting`] makes it of `original`, translated without any rewrites. Frames
+    /// count what they do in the original.
+    ///
+    /// # Errors
+    /// As for [`Code::new`].
+    pub fn counting(original: &[u8], wasm: &[u8]) -> Result<Code, Refused> {
+        let mut code = Code::new(wasm, Passes::NONE)?;
+        code.depths = Code::new(original, Passes::NONE)?.depths;
+        Ok(code)
     }
 
     /// What is known of the module.

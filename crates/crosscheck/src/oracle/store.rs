@@ -1,6 +1,7 @@
 //! What instances share.
 
 use super::env::{Consts, Running};
+use super::pace::{ENDS, Pace};
 use super::{Code, Refused};
 use runwell_abi::{TrapCode, Type};
 use runwell_ir::Signature;
@@ -16,8 +17,9 @@ const MAX_PAGES_64: u64 = 1 << 18;
 const MAX_ELEMENTS: u64 = 10_000_000;
 /// Bytes of the pages of which it is known whether they have been written.
 pub const DIRTY_PAGE: u64 = 4096;
-/// Calls of other instances, and by the host, inside of each other: each takes stack of the thread.
-const MAX_NESTED: u32 = 10_000;
+/// Calls of other instances, and by the host, inside of each other: each takes stack of the thread. More
+/// than guests can have where their stack is as large as it is by default.
+const MAX_NESTED: u32 = 24_000;
 
 /// What has the functions that belong to no instance.
 pub trait Host {
@@ -27,10 +29,12 @@ pub trait Host {
     /// When it traps.
     fn call(&self, store: &mut Store, number: u32, args: &[u64]) -> Result<Vec<u64>, TrapCode>;
 
-    /// Whether to go on; asked now and then.
-    fn goes_on(&self) -> bool {
-        true
-    }
+    /// A guest is about to execute what [`Pace::limit`] does not let it: it is asked again when the limit is
+    /// another one.
+    ///
+    /// # Errors
+    /// When the run is to end there.
+    fn pause(&self, store: &mut Store) -> Result<(), TrapCode>;
 }
 
 /// What a reference to a function that is not null refers to.
@@ -81,6 +85,7 @@ pub enum Import {
     Global(u32),
 }
 
+#[derive(Clone)]
 pub(super) struct Table {
     element: Type,
     pub(super) elements: Vec<u64>,
@@ -88,6 +93,7 @@ pub(super) struct Table {
     changed: bool,
 }
 
+#[derive(Clone)]
 pub(super) struct Memory {
     pub(super) bytes: Vec<u8>,
     max_pages: u64,
@@ -96,7 +102,24 @@ pub(super) struct Memory {
     is_dirty: Vec<bool>,
 }
 
+impl Table {
+    fn grow(&mut self, delta: u64, init: u64) -> Option<u64> {
+        let old = self.elements.len() as u64;
+        let new = old.checked_add(delta).filter(|&new| new <= self.max)?;
+        self.changed = true;
+        self.elements.resize(new as usize, init);
+        Some(old)
+    }
+}
+
 impl Memory {
+    fn grow(&mut self, delta: u64) -> Option<u64> {
+        let old = self.bytes.len() as u64 / PAGE;
+        let new = old.checked_add(delta).filter(|&new| new <= self.max_pages)?;
+        self.bytes.resize((new * PAGE) as usize, 0);
+        Some(old)
+    }
+
     /// The bytes at `range`, which are about to be written.
     pub(super) fn write(&mut self, range: Range<usize>) -> &mut [u8] {
         if !range.is_empty() {
@@ -136,13 +159,24 @@ pub struct Store {
     pub(super) tables: Vec<Table>,
     pub(super) globals: Vec<u64>,
     global_types: Vec<Type>,
-    pub(super) counter: u64,
+    /// How far guests may go.
+    pub pace: Pace,
     /// Types of the host's functions.
     hosts: Vec<Signature>,
     host: Option<Rc<dyn Host>>,
     nested: u32,
-    /// A call inside of another one ended because it is not to go on.
-    gave_up: bool,
+    /// There was no room for a call inside of another one, which is no guest's affair.
+    exhausted: bool,
+    /// The last frame of a run has called this and left.
+    pub(super) tail: Option<(Reference, Vec<u64>)>,
+}
+
+/// What guests can change.
+pub struct Saved {
+    memories: Vec<Memory>,
+    tables: Vec<Table>,
+    globals: Vec<u64>,
+    segments: Vec<(Vec<Vec<u8>>, Vec<Vec<u64>>)>,
 }
 
 /// The range `at..at + len` if it is inside of `size`.
@@ -310,8 +344,8 @@ impl Store {
     /// Calls a function.
     ///
     /// # Errors
-    /// When it traps, the steps are used up or the host does not want it to go on. The steps are those of
-    /// the function's own instance.
+    /// When it traps or the steps are used up, which are those of the function's own instance, or when there
+    /// is no room for calls inside of each other ([`Store::take_exhausted`]).
     ///
     /// # Panics
     /// When there is no such function.
@@ -321,23 +355,35 @@ impl Store {
         args: &[u64],
         steps: u64,
     ) -> Result<Vec<u64>, Stop> {
+        if self.nested >= MAX_NESTED {
+            self.exhausted = true;
+            return Err(Stop::Trap(ENDS));
+        }
+        self.nested += 1;
+        let depth = self.pace.depth;
+        let mut result = self.call_here(reference, args, steps);
+        while let (Ok(_), Some((reference, args))) = (&result, self.tail.take()) {
+            result = self.call_here(reference, &args, steps);
+        }
+        self.pace.depth = depth;
+        self.nested -= 1;
+        result
+    }
+
+    fn call_here(
+        &mut self,
+        reference: Reference,
+        args: &[u64],
+        steps: u64,
+    ) -> Result<Vec<u64>, Stop> {
         match reference {
             Reference::Host(number) => {
+                self.pace.region_end()?;
                 let host = self.host.clone().expect("who has functions of a host has a host");
                 Ok(host.call(self, number, args)?)
             }
             Reference::Func { instance, func } => {
-                if self.nested >= MAX_NESTED {
-                    return Err(Stop::Trap(TrapCode::StackOverflow));
-                }
-                self.nested += 1;
-                let mut running = Running::new(self, instance as usize);
-                let result = eval::run(&mut running, func, args, steps);
-                self.nested -= 1;
-                match result {
-                    Err(Stop::Trap(TrapCode::Interrupt)) if self.gave_up => Err(Stop::Steps),
-                    result => result,
-                }
+                eval::run(&mut Running::new(self, instance as usize), func, args, steps)
             }
         }
     }
@@ -350,11 +396,49 @@ impl Store {
     ) -> Result<Vec<u64>, TrapCode> {
         self.call(reference, args, u64::MAX).map_err(|stop| match stop {
             Stop::Trap(code) => code,
-            Stop::Steps => {
-                self.gave_up = true;
-                TrapCode::Interrupt
-            }
+            Stop::Steps => ENDS,
         })
+    }
+
+    /// Whether a call has failed, since this was asked last, because there was no room for it.
+    pub fn take_exhausted(&mut self) -> bool {
+        std::mem::take(&mut self.exhausted)
+    }
+
+    /// Counts, unless that would be more than is allowed.
+    ///
+    /// # Errors
+    /// When the run is to end there.
+    pub(super) fn count(&mut self, counter: u64) -> Result<(), TrapCode> {
+        while counter > self.pace.limit {
+            match &self.host {
+                Some(host) if !self.pace.probes => host.clone().pause(self)?,
+                _ => return Err(ENDS),
+            }
+        }
+        self.pace.counter = counter;
+        Ok(())
+    }
+
+    /// A copy of what guests can change.
+    pub fn save(&self) -> Saved {
+        let segments = self.instances.iter();
+        Saved {
+            memories: self.memories.clone(),
+            tables: self.tables.clone(),
+            globals: self.globals.clone(),
+            segments: segments.map(|state| (state.data.clone(), state.elems.clone())).collect(),
+        }
+    }
+
+    /// Undoes what guests have done since.
+    pub fn restore(&mut self, saved: Saved) {
+        self.memories = saved.memories;
+        self.tables = saved.tables;
+        self.globals = saved.globals;
+        for (state, (data, elems)) in self.instances.iter_mut().zip(saved.segments) {
+            (state.data, state.elems) = (data, elems);
+        }
     }
 
     /// The type of a function.
@@ -370,15 +454,6 @@ impl Store {
         }
     }
 
-    pub(super) fn goes_on(&self) -> bool {
-        self.host.as_ref().is_none_or(|host| host.goes_on())
-    }
-
-    /// What counting modules have counted.
-    pub fn counted(&self) -> u64 {
-        self.counter
-    }
-
     /// Writes into a memory on behalf of the host, where it is long enough.
     pub fn write(&mut self, memory: usize, at: u64, bytes: &[u8]) {
         let memory = &mut self.memories[memory].bytes;
@@ -392,29 +467,38 @@ impl Store {
         self.globals[global] = bits;
     }
 
-    /// Grows a memory by `delta` pages: the pages before, or `u64::MAX`.
-    pub fn memory_grow(&mut self, memory: usize, delta: u64) -> u64 {
-        let memory = &mut self.memories[memory];
-        let old = memory.bytes.len() as u64 / PAGE;
-        let new = old.saturating_add(delta);
-        if new > memory.max_pages {
-            return u64::MAX;
-        }
-        memory.bytes.resize((new * PAGE) as usize, 0);
-        old
+    /// Grows a memory by `delta` pages: the pages before, or nothing where limits exclude it.
+    pub fn memory_grow(&mut self, memory: usize, delta: u64) -> Option<u64> {
+        self.memories[memory].grow(delta)
     }
 
-    /// Grows a table by `delta` elements, which are `init`: the elements before, or `u64::MAX`.
-    pub fn table_grow(&mut self, table: usize, delta: u64, init: u64) -> u64 {
+    /// The same for a guest: `u64::MAX` where limits, or the limiter, exclude it.
+    ///
+    /// # Errors
+    /// When the limiter fails.
+    pub(super) fn grow_for_guest(&mut self, memory: usize, delta: u64) -> Result<u64, TrapCode> {
+        let memory = &mut self.memories[memory];
+        self.pace.limited(|| memory.grow(delta))
+    }
+
+    /// Grows a table by `delta` elements, which are `init`: the elements before, or nothing where limits
+    /// exclude it.
+    pub fn table_grow(&mut self, table: usize, delta: u64, init: u64) -> Option<u64> {
+        self.tables[table].grow(delta, init)
+    }
+
+    /// The same for a guest, as for memories.
+    ///
+    /// # Errors
+    /// When the limiter fails.
+    pub(super) fn grow_table_for_guest(
+        &mut self,
+        table: usize,
+        delta: u64,
+        init: u64,
+    ) -> Result<u64, TrapCode> {
         let table = &mut self.tables[table];
-        let old = table.elements.len() as u64;
-        let new = old.saturating_add(delta);
-        if new > table.max {
-            return u64::MAX;
-        }
-        table.changed = true;
-        table.elements.resize(new as usize, init);
-        old
+        self.pace.limited(|| table.grow(delta, init))
     }
 
     /// Sets `len` elements of a table.
@@ -525,6 +609,11 @@ impl Store {
 }
 
 impl State {
+    /// What a frame of function `index` counts, which is its own.
+    pub(super) fn depth(&self, index: u32) -> u32 {
+        self.code.depths[(index - self.code.info.imported_funcs()) as usize]
+    }
+
     /// Function `index` of this instance, which is number `at`.
     pub(super) fn reference(&self, at: usize, index: u32) -> Reference {
         match self.imports.get(index as usize) {

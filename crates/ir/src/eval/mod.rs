@@ -50,7 +50,10 @@ pub trait Env {
     /// Value of a global.
     fn global_get(&mut self, index: u32) -> u64;
     /// Sets a global.
-    fn global_set(&mut self, index: u32, value: u64);
+    ///
+    /// # Errors
+    /// Where the environment wants the run to end there.
+    fn global_set(&mut self, index: u32, value: u64) -> Result<(), TrapCode>;
     /// Element of a table.
     ///
     /// # Errors
@@ -70,9 +73,36 @@ pub trait Env {
     /// # Errors
     /// When it traps.
     fn libcall(&mut self, helper: LibCall, args: &[u64]) -> Result<u64, TrapCode>;
-    /// Whether to go on; asked now and then. [`Stop::Steps`] is what ends a run that does not.
-    fn goes_on(&self) -> bool {
-        true
+    /// Function `index` is entered, besides `frames` others.
+    ///
+    /// # Errors
+    /// [`TrapCode::StackOverflow`] where that is too deep.
+    fn enter(&mut self, index: u32, frames: usize) -> Result<(), TrapCode> {
+        let _ = index;
+        if frames < MAX_FRAMES { Ok(()) } else { Err(TrapCode::StackOverflow) }
+    }
+    /// Function `index` is left, by a return or by a tail call.
+    ///
+    /// # Errors
+    /// Where the environment wants the run to end there.
+    fn leave(&mut self, index: u32) -> Result<(), TrapCode> {
+        let _ = index;
+        Ok(())
+    }
+    /// A loop begins another turn.
+    ///
+    /// # Errors
+    /// Where the environment wants the run to end there.
+    fn turn(&mut self) -> Result<(), TrapCode> {
+        Ok(())
+    }
+    /// [`Env::call_import`] by a tail call of the only frame: its results are those of the run. An
+    /// environment may as well note the call, give no results, and make it when the run has ended.
+    ///
+    /// # Errors
+    /// When it traps.
+    fn tail_call_import(&mut self, index: u32, args: &[u64]) -> Result<Vec<u64>, TrapCode> {
+        self.call_import(index, args)
     }
 }
 
@@ -91,10 +121,7 @@ impl From<TrapCode> for Stop {
     }
 }
 
-/// Steps between two questions whether to go on, and one less, a mask.
-const ASKED_AFTER: u64 = 0xffff;
-
-/// The most frames before [`TrapCode::StackOverflow`].
+/// The most frames before [`TrapCode::StackOverflow`], unless an environment says otherwise.
 pub const MAX_FRAMES: usize = 1 << 12;
 
 struct Frame {
@@ -130,19 +157,23 @@ impl Frame {
         self.func.list(inst).iter().map(|&v| self.value(Value(v))).collect()
     }
 
-    /// Follows an edge: all arguments are read before any parameter is written.
-    fn take(&mut self, edge: EdgeRef) {
+    /// Follows an edge: all arguments are read before any parameter is written. True if it leads back.
+    fn take(&mut self, edge: EdgeRef) -> bool {
         let args: Vec<u64> = self.func.edge_args(edge).map(|v| self.value(v)).collect();
         let block = self.func.edge_target(edge);
         let first = self.func.blocks[block.index()].first as usize;
         self.values[first..first + args.len()].copy_from_slice(&args);
+        let back = first < self.at;
         self.at = first + args.len();
+        back
     }
 }
 
 /// What one instruction leads to.
 enum Next {
     Step,
+    /// A step by an edge that leads back.
+    Turn,
     Call(u32, Vec<u64>),
     TailCall(u32, Vec<u64>),
     Return(Vec<u64>),
@@ -157,22 +188,26 @@ enum Next {
 /// When a function breaks an invariant of the IR.
 pub fn run(env: &mut dyn Env, index: u32, args: &[u64], mut steps: u64) -> Result<Vec<u64>, Stop> {
     let Some(func) = env.function(index) else { return Ok(env.call_import(index, args)?) };
+    env.enter(index, 0)?;
     let mut frames = vec![Frame::new(func, args)];
-    let mut transfer = [0; TRANSFER_CELLS];
+    let mut transfer = Transfer::default();
     loop {
         steps = steps.checked_sub(1).ok_or(Stop::Steps)?;
-        if steps & ASKED_AFTER == 0 && !env.goes_on() {
-            return Err(Stop::Steps);
-        }
         let frame = frames.last_mut().expect("there is a frame until the last one returns");
         let (callee, args) = match step(env, frame, &mut transfer)? {
             Next::Step => continue,
+            Next::Turn => {
+                env.turn()?;
+                continue;
+            }
             Next::Call(callee, args) => (callee, args),
             Next::TailCall(callee, args) => {
+                env.leave(frame.func.index)?;
                 frames.pop();
                 (callee, args)
             }
             Next::Return(results) => {
+                env.leave(frame.func.index)?;
                 frames.pop();
                 match frames.last_mut() {
                     Some(caller) => resume(caller, &results, &mut transfer),
@@ -183,31 +218,41 @@ pub fn run(env: &mut dyn Env, index: u32, args: &[u64], mut steps: u64) -> Resul
         };
         match env.function(callee) {
             Some(func) => {
-                if frames.len() >= MAX_FRAMES {
-                    return Err(Stop::Trap(TrapCode::StackOverflow));
-                }
+                env.enter(callee, frames.len())?;
                 frames.push(Frame::new(func, &args));
             }
-            None => {
-                let results = env.call_import(callee, &args)?;
-                match frames.last_mut() {
-                    Some(caller) => resume(caller, &results, &mut transfer),
-                    None => return Ok(results),
+            None => match frames.last_mut() {
+                Some(caller) => {
+                    let results = env.call_import(callee, &args)?;
+                    resume(caller, &results, &mut transfer);
                 }
-            }
+                None => return Ok(env.tail_call_import(callee, &args)?),
+            },
         }
     }
 }
 
-/// The transfer buffer.
-type Transfer = [u64; TRANSFER_CELLS];
+/// The transfer buffer, as far as it is in use: there may be many runs inside of each other.
+#[derive(Default)]
+struct Transfer(Vec<u64>);
+
+impl Transfer {
+    /// The first cells.
+    fn first(&mut self, count: usize) -> &mut [u64] {
+        assert!(count <= TRANSFER_CELLS, "no type has as many values");
+        if self.0.len() < count {
+            self.0.resize(count, 0);
+        }
+        &mut self.0[..count]
+    }
+}
 
 /// Puts the results of a call where it and the instructions after it make them, or wide ones into the
 /// transfer buffer.
 fn resume(caller: &mut Frame, results: &[u64], transfer: &mut Transfer) {
     let call = caller.at - 1;
     if results.len() > NARROW_RESULTS {
-        return transfer[..results.len()].copy_from_slice(results);
+        return transfer.first(results.len()).copy_from_slice(results);
     }
     caller.values[call..call + results.len()].copy_from_slice(results);
     caller.at += results.len().saturating_sub(1);
@@ -218,8 +263,10 @@ fn move_homes(frame: &mut Frame, inst: &Inst, transfer: &mut Transfer) {
     let (from, count) = (inst.c as usize, usize::from(inst.aux));
     match inst.op {
         Op::HomeMove => frame.homes.copy_within(from..from + count, inst.a as usize),
-        Op::HomePass => transfer[..count].copy_from_slice(&frame.homes[from..from + count]),
-        _ => frame.homes[from..from + count].copy_from_slice(&transfer[..count]),
+        Op::HomePass => {
+            transfer.first(count).copy_from_slice(&frame.homes[from..from + count]);
+        }
+        _ => frame.homes[from..from + count].copy_from_slice(transfer.first(count)),
     }
 }
 
@@ -250,7 +297,7 @@ fn step(env: &mut dyn Env, frame: &mut Frame, transfer: &mut Transfer) -> Result
         Shape::Unary => {
             let value = frame.value(a);
             match inst.op {
-                Op::GlobalSet => env.global_set(inst.c, value),
+                Op::GlobalSet => env.global_set(inst.c, value)?,
                 Op::SlotStore => frame.slots[inst.c as usize] = value,
                 Op::HomeStore => frame.homes[inst.c as usize] = value,
                 Op::HomeSelect => {
@@ -305,22 +352,22 @@ fn step(env: &mut dyn Env, frame: &mut Frame, transfer: &mut Transfer) -> Result
             set(frame, if inst.ty == Type::I32 { result & 0xffff_ffff } else { result });
         }
         Shape::CallResult => {}
-        Shape::Jump => frame.take(EdgeRef(inst.a)),
+        Shape::Jump => return Ok(turn(frame, EdgeRef(inst.a))),
         Shape::BrIf => {
             let edge = if frame.value(a) as u32 != 0 { inst.b } else { inst.c };
-            frame.take(EdgeRef(edge));
+            return Ok(turn(frame, EdgeRef(edge)));
         }
         Shape::BrTable => {
             let index = frame.value(a) as usize;
             let entries = func.table_entries(inst);
             let entry = entries.get(index).or(entries.last()).copied().unwrap_or(0);
             let edge = func.table_edges(inst).nth(entry as usize);
-            frame.take(edge.expect("an entry names an edge"));
+            return Ok(turn(frame, edge.expect("an entry names an edge")));
         }
         Shape::Return => {
             let types = &func.signature().results;
             let results = match inst.b {
-                0 => transfer[..types.len()].to_vec(),
+                0 => transfer.first(types.len()).to_vec(),
                 _ => frame.list(inst),
             };
             return Ok(Next::Return(results));
@@ -330,12 +377,17 @@ fn step(env: &mut dyn Env, frame: &mut Frame, transfer: &mut Transfer) -> Result
     Ok(Next::Step)
 }
 
-fn call(env: &mut dyn Env, frame: &Frame, inst: &Inst, transfer: &Transfer) -> Result<Next, Stop> {
+fn call(
+    env: &mut dyn Env,
+    frame: &Frame,
+    inst: &Inst,
+    transfer: &mut Transfer,
+) -> Result<Next, Stop> {
     let mut args = frame.list(inst);
     let params = frame.func.sigs[frame.func.call_sig(inst).index()].params.len();
     let direct = matches!(inst.op, Op::Call | Op::ReturnCall);
     if args.len() < params + usize::from(!direct) {
-        args.extend(&transfer[..params]);
+        args.extend(&*transfer.first(params));
     }
     let callee = match inst.op {
         Op::Call | Op::ReturnCall => inst.c,
@@ -353,6 +405,10 @@ fn call(env: &mut dyn Env, frame: &Frame, inst: &Inst, transfer: &Transfer) -> R
     };
     let tail = inst.op.is_return_call();
     Ok(if tail { Next::TailCall(callee, args) } else { Next::Call(callee, args) })
+}
+
+fn turn(frame: &mut Frame, edge: EdgeRef) -> Next {
+    if frame.take(edge) { Next::Turn } else { Next::Step }
 }
 
 fn trap(inst: &Inst) -> TrapCode {

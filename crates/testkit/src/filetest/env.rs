@@ -108,8 +108,9 @@ impl Env for Surroundings {
         self.globals.get(&index).copied().unwrap_or(0)
     }
 
-    fn global_set(&mut self, index: u32, value: u64) {
+    fn global_set(&mut self, index: u32, value: u64) -> Result<(), TrapCode> {
         self.globals.insert(index, value);
+        Ok(())
     }
 
     fn table_get(&mut self, table: u16, index: u64) -> Result<u64, TrapCode> {
