@@ -245,7 +245,9 @@ impl Lockstep {
                 self.tell(Command::Give { used, up: None })?;
             }
             _ => {
-                return ends("a call is given up while it waits for fuel, and effects cost nothing");
+                return ends(
+                    "a call is given up while it waits for fuel, and effects cost nothing",
+                );
             }
         }
         match self.evaluator()?.report()? {

@@ -176,7 +176,9 @@ pub struct Saved {
     memories: Vec<Memory>,
     tables: Vec<Table>,
     globals: Vec<u64>,
-    segments: Vec<(Vec<Vec<u8>>, Vec<Vec<u64>>)>,
+    /// Per instance.
+    data: Vec<Vec<Vec<u8>>>,
+    elems: Vec<Vec<Vec<u64>>>,
 }
 
 /// The range `at..at + len` if it is inside of `size`.
@@ -422,12 +424,12 @@ impl Store {
 
     /// A copy of what guests can change.
     pub fn save(&self) -> Saved {
-        let segments = self.instances.iter();
         Saved {
             memories: self.memories.clone(),
             tables: self.tables.clone(),
             globals: self.globals.clone(),
-            segments: segments.map(|state| (state.data.clone(), state.elems.clone())).collect(),
+            data: self.instances.iter().map(|state| state.data.clone()).collect(),
+            elems: self.instances.iter().map(|state| state.elems.clone()).collect(),
         }
     }
 
@@ -436,8 +438,9 @@ impl Store {
         self.memories = saved.memories;
         self.tables = saved.tables;
         self.globals = saved.globals;
-        for (state, (data, elems)) in self.instances.iter_mut().zip(saved.segments) {
-            (state.data, state.elems) = (data, elems);
+        let segments = saved.data.into_iter().zip(saved.elems);
+        for (state, segments) in self.instances.iter_mut().zip(segments) {
+            (state.data, state.elems) = segments;
         }
     }
 
