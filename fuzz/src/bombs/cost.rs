@@ -1,6 +1,7 @@
 //! What compiling a module costs.
 
-use runwell_abi::{Arch, Features, Target};
+use runwell_abi::{Arch, Features, Schedule, Target};
+use runwell_compiler::budget::name;
 use runwell_compiler::{Error, Options, compile};
 use rustix::time::{ClockId, clock_gettime};
 
@@ -10,6 +11,39 @@ const LEAST_BYTES: usize = 16 << 10;
 /// Memory that every module may take besides.
 const MEMORY_BASE: u64 = 512 << 10;
 
+/// How modules are compiled: what differs in the code that comes of the same operators.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub(super) enum Way {
+    /// As an engine does that was told nothing, on a processor without extensions.
+    Plain,
+    /// The same with fuel.
+    Metered,
+    /// With fuel and explicit checks of all memories, on a processor with all extensions.
+    Checked,
+}
+
+impl Way {
+    pub(super) const ALL: [Way; 3] = [Way::Plain, Way::Metered, Way::Checked];
+
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Way::Plain => "plain",
+            Way::Metered => "metered",
+            Way::Checked => "checked",
+        }
+    }
+
+    fn options(self) -> Options {
+        // The same code on each machine.
+        let features = if self == Way::Checked { Features(!0) } else { Features::default() };
+        let mut options = Options::new(Target { arch: Arch::X64, features });
+        options.jobs = 1;
+        options.guarded_memories = self != Way::Checked;
+        options.schedule = (self != Way::Plain).then(Schedule::default);
+        options
+    }
+}
+
 /// The figures of one module.
 #[derive(Copy, Clone, Default, Debug)]
 pub(super) struct Cost {
@@ -18,6 +52,8 @@ pub(super) struct Cost {
     pub(super) memory: u64,
     pub(super) code: u64,
     pub(super) nanos: f64,
+    /// The largest part of a budget that a function used.
+    pub(super) share: f64,
 }
 
 /// What is compared.
@@ -26,20 +62,23 @@ pub(super) enum Board {
     Work,
     Memory,
     Code,
+    /// Parts of budgets: from a half on, passes take their cheaper ways.
+    Share,
     Time,
     /// Time per unit of work: what is done and not charged.
     Slack,
 }
 
 impl Board {
-    pub(super) const ALL: [Board; 5] =
-        [Board::Work, Board::Memory, Board::Code, Board::Time, Board::Slack];
+    pub(super) const ALL: [Board; 6] =
+        [Board::Work, Board::Memory, Board::Code, Board::Share, Board::Time, Board::Slack];
 
     pub(super) fn name(self) -> &'static str {
         match self {
             Board::Work => "work",
             Board::Memory => "memory",
             Board::Code => "code",
+            Board::Share => "share",
             Board::Time => "time",
             Board::Slack => "slack",
         }
@@ -50,6 +89,7 @@ impl Board {
             Board::Work => "steps per byte",
             Board::Memory => "bytes of memory per byte",
             Board::Code => "bytes of machine code per byte",
+            Board::Share => "of a budget",
             Board::Time => "ns per byte",
             Board::Slack => "ns per step",
         }
@@ -57,7 +97,7 @@ impl Board {
 
     /// True if it is the same on each machine and in each run.
     pub(super) fn counted(self) -> bool {
-        matches!(self, Board::Work | Board::Memory | Board::Code)
+        !matches!(self, Board::Time | Board::Slack)
     }
 
     /// What runwell promises at the most, where it promises a figure.
@@ -65,6 +105,7 @@ impl Board {
         match self {
             Board::Memory => 200.0,
             Board::Code => 32.0,
+            Board::Share => 0.5,
             Board::Time => 1000.0,
             Board::Work | Board::Slack => f64::INFINITY,
         }
@@ -76,6 +117,7 @@ impl Board {
             Board::Work => cost.work as f64 / bytes,
             Board::Memory => cost.memory.saturating_sub(MEMORY_BASE) as f64 / bytes,
             Board::Code => cost.code as f64 / bytes,
+            Board::Share => cost.share,
             Board::Time => cost.nanos / bytes,
             Board::Slack => cost.nanos / (cost.work.max(LEAST_BYTES as u64) as f64),
         }
@@ -91,10 +133,17 @@ pub(super) enum Outcome {
     Fault(String),
 }
 
-fn options() -> Options {
-    // No optional instructions: the same code on each machine.
-    let target = Target { arch: Arch::X64, features: Features::default() };
-    Options { jobs: 1, ..Options::new(target) }
+/// True if a limit of this name is one on what compiling costs: nothing valid is to reach it.
+pub(super) fn is_of_cost(limit: &str) -> bool {
+    const COSTS: [&str; 6] = [
+        name::MEMORY,
+        name::CODE,
+        name::MODULE_WORK,
+        name::MODULE_CODE,
+        name::MODULE_IMAGE,
+        runwell_wasm::WORK,
+    ];
+    COSTS.contains(&limit)
 }
 
 fn thread_nanos() -> f64 {
@@ -103,8 +152,8 @@ fn thread_nanos() -> f64 {
 }
 
 /// Compiles a module once.
-pub(super) fn measure(module: &[u8]) -> Outcome {
-    let options = options();
+pub(super) fn measure(module: &[u8], way: Way) -> Outcome {
+    let options = way.options();
     let clock = thread_nanos();
     let (outcome, memory) =
         runwell_heap::peak(|| crate::case::quietly(|| compile(module, &options)));
@@ -119,14 +168,15 @@ pub(super) fn measure(module: &[u8]) -> Outcome {
             memory: memory as u64,
             code: compiled.report.code_bytes,
             nanos,
+            share: compiled.report.budgets().map(|(_, worst)| worst.share()).fold(0.0, f64::max),
         }),
     }
 }
 
 /// The same, with the shortest of several times.
-pub(super) fn measure_again(module: &[u8], mut cost: Cost, rounds: usize) -> Cost {
+pub(super) fn measure_again(module: &[u8], way: Way, mut cost: Cost, rounds: usize) -> Cost {
     for _ in 0..rounds {
-        if let Outcome::Cost(again) = measure(module) {
+        if let Outcome::Cost(again) = measure(module, way) {
             cost.nanos = cost.nanos.min(again.nanos);
         }
     }

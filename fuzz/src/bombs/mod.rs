@@ -6,6 +6,10 @@
 //! each for work, memory, machine code, time, and time per unit of work. The last one is about the
 //! meter itself: what takes long and counts little is not charged.
 //!
+//! One child in five is not a child: [`grammar`] makes it from nothing, a sequence of random operators that
+//! comes again and again. And each module goes one way of several through the compiler, metered or not;
+//! its children mostly go the same.
+//!
 //! A family that is over a bound already is named and not searched further: its children would be over
 //! it as well, and nothing else would ever be on the boards.
 //!
@@ -16,10 +20,11 @@
 
 mod cost;
 mod genome;
+mod grammar;
 mod merge;
 mod mutate;
 
-use cost::{Board, Cost, Outcome, measure, measure_again};
+use cost::{Board, Cost, Outcome, Way, is_of_cost, measure, measure_again};
 use genome::{Genome, Point, points, valid};
 use mutate::Parent;
 use runwell_testkit::Rng;
@@ -30,6 +35,9 @@ use std::time::{Duration, Instant};
 
 /// Entries of a board.
 const ENTRIES: usize = 32;
+/// One module in so many is made from nothing, and one in so many goes another way than its parent.
+const NEW: u64 = 5;
+const OTHER_WAY: u64 = 8;
 /// Entries of a board that come from the same families.
 const OF_ONE_ORIGIN: usize = 3;
 /// Sizes of the families at the start, as fractions of the largest size.
@@ -66,6 +74,7 @@ impl Candidate {
 /// A module and what it costs.
 struct Entry {
     candidate: Rc<Candidate>,
+    way: Way,
     cost: Cost,
     /// The families it comes from.
     origin: String,
@@ -82,7 +91,8 @@ struct Search {
     boards: Vec<(Board, Vec<Rc<Entry>>)>,
     /// The worst family of each board.
     families: Vec<(f64, String)>,
-    refused: BTreeMap<&'static str, u64>,
+    /// How often each limit was met, and the first module that did.
+    refused: BTreeMap<&'static str, (u64, Vec<u8>)>,
     faults: Vec<(Vec<u8>, String)>,
     tried: u64,
     compiled: u64,
@@ -113,7 +123,10 @@ pub(crate) fn search(
             if let Some(genome) = Genome::parse(&(family.make)(size / part))
                 && let Some(candidate) = Candidate::of(genome)
             {
-                search.consider(candidate, family.name, true);
+                let candidate = Rc::new(candidate);
+                for way in Way::ALL {
+                    search.consider(&candidate, way, family.name, true);
+                }
             }
         }
     }
@@ -132,10 +145,20 @@ pub(crate) fn search(
 }
 
 impl Search {
-    /// One child of what is on the boards.
+    /// One child of what is on the boards, or a module from nothing.
     fn step(&mut self, size: usize) {
-        let (Some(first), Some(second)) = (self.any(), self.any()) else { return };
         let most = size >> self.rng.below(4);
+        if self.rng.one_in(NEW) {
+            self.tried += 1;
+            let way = *self.rng.pick(&Way::ALL);
+            let genome = grammar::module(&mut self.rng, most);
+            if let Some(new) = genome.filter(|new| new.size() <= 2 * size).and_then(Candidate::of) {
+                self.consider(&Rc::new(new), way, "grammar", false);
+            }
+            return;
+        }
+        let (Some(first), Some(second)) = (self.any(), self.any()) else { return };
+        let way = if self.rng.one_in(OTHER_WAY) { *self.rng.pick(&Way::ALL) } else { first.way };
         let mut origin = first.origin.clone();
         let mut next: Option<Candidate> = None;
         for _ in 0..1 + self.rng.below(CHANGES) {
@@ -150,7 +173,7 @@ impl Search {
         if first.origin != second.origin && next.points.len() > first.candidate.points.len() {
             origin = join(&first.origin, &second.origin);
         }
-        self.consider(next, &origin, false);
+        self.consider(&Rc::new(next), way, &origin, false);
     }
 
     /// One entry of the boards whose figures are the same in each run.
@@ -163,18 +186,17 @@ impl Search {
     }
 
     /// Compiles a module and puts it on the boards where it belongs.
-    fn consider(&mut self, candidate: Candidate, origin: &str, family: bool) {
-        let candidate = Rc::new(candidate);
+    fn consider(&mut self, candidate: &Rc<Candidate>, way: Way, origin: &str, family: bool) {
         let module = &candidate.module;
         self.compiled += 1;
-        let mut cost = match measure(module) {
+        let mut cost = match measure(module, way) {
             Outcome::Cost(cost) => cost,
             Outcome::Limit(name) => {
-                *self.refused.entry(name).or_default() += 1;
+                self.refused.entry(name).or_insert_with(|| (0, module.clone())).0 += 1;
                 return;
             }
             Outcome::Fault(fault) => {
-                println!("{origin}: {fault}");
+                println!("{origin}, {}: {fault}", way.name());
                 self.faults.push((module.clone(), fault));
                 return;
             }
@@ -185,17 +207,18 @@ impl Search {
             .iter()
             .any(|(board, entries)| !board.counted() && enters(*board, entries, &cost));
         if timed {
-            cost = measure_again(module, cost, ROUNDS - 1);
+            cost = measure_again(module, way, cost, ROUNDS - 1);
         }
         if family
             && let Some(over) = Board::ALL.iter().find(|board| board.score(&cost) > board.bound())
         {
             let (name, score) = (over.name(), over.score(&cost));
-            println!("{origin} is over the bound: {score:.1} {} ({name})", over.unit());
+            let (unit, way) = (over.unit(), way.name());
+            println!("{origin}, {way}, is over the bound: {score:.2} {unit} ({name})");
             return;
         }
         let entry =
-            Rc::new(Entry { candidate: candidate.clone(), cost, origin: origin.to_string() });
+            Rc::new(Entry { candidate: candidate.clone(), way, cost, origin: origin.to_string() });
         for (at, (board, entries)) in self.boards.iter_mut().enumerate() {
             let score = board.score(&cost);
             if family && score > self.families[at].0 {
@@ -209,14 +232,17 @@ impl Search {
 
     /// Prints and keeps the worst of each board; how many faults and broken promises there are.
     fn report(mut self, size: usize, out: &Path) -> std::io::Result<u32> {
-        for (name, count) in &self.refused {
-            println!("refused {count} times: {name}");
+        let mut bad = self.faults.len() as u32;
+        for (at, (name, (count, module))) in self.refused.iter().enumerate() {
+            let mark = if is_of_cost(name) { " !" } else { "" };
+            bad += u32::from(is_of_cost(name));
+            println!("refused {count} times: {name}{mark}  refused-{at}.wasm");
+            std::fs::write(out.join(format!("refused-{at}.wasm")), module)?;
         }
         for (at, (module, fault)) in self.faults.iter().enumerate() {
             std::fs::write(out.join(format!("fault-{at}.wasm")), module)?;
             std::fs::write(out.join(format!("fault-{at}.txt")), format!("{fault}\n"))?;
         }
-        let mut bad = self.faults.len() as u32;
         let boards = std::mem::take(&mut self.boards);
         for (at, (board, entries)) in boards.iter().enumerate() {
             let (best, family) = &self.families[at];
@@ -232,7 +258,8 @@ impl Search {
                 let Candidate { module, .. } =
                     &**small.as_ref().map_or(&entry.candidate, |small| &small.candidate);
                 let small = small.as_ref().map_or(entry.parent(), Entry::parent);
-                let (grown_score, grown) = self.grown(*board, &small, 4 * module.len().min(size));
+                let (grown_score, grown) =
+                    self.grown(*board, &small, entry.way, 4 * module.len().min(size));
                 let file = format!("{}-{}.wasm", board.name(), origins.len());
                 std::fs::write(out.join(&file), module)?;
                 std::fs::write(out.join(format!("grown-{file}")), &grown)?;
@@ -240,11 +267,12 @@ impl Search {
                 let over = score.max(grown_score) > board.bound();
                 bad += u32::from(over);
                 println!(
-                    "  {score:9.2} at {:6} bytes, {grown_score:9.2} at {:6}{}  {}  {file}",
+                    "  {score:9.2} at {:6} bytes, {grown_score:9.2} at {:6}{}  {}, {}  {file}",
                     module.len(),
                     grown.len(),
                     if over { " !" } else { "  " },
                     entry.origin,
+                    entry.way.name(),
                 );
             }
         }
@@ -262,19 +290,27 @@ impl Search {
                 continue;
             }
             let Some(candidate) = Candidate::of(genome) else { continue };
-            let Outcome::Cost(mut cost) = measure(&candidate.module) else { continue };
+            let way = entry.way;
+            let Outcome::Cost(mut cost) = measure(&candidate.module, way) else { continue };
             if !board.counted() {
-                cost = measure_again(&candidate.module, cost, ROUNDS - 1);
+                cost = measure_again(&candidate.module, way, cost, ROUNDS - 1);
             }
             if board.score(&cost) >= wanted {
-                best = Some(Entry { candidate: Rc::new(candidate), cost, origin: String::new() });
+                let candidate = Rc::new(candidate);
+                best = Some(Entry { candidate, way, cost, origin: String::new() });
             }
         }
         best
     }
 
     /// The worst module of about `size` bytes that repeating parts of one gives, and its score.
-    fn grown(&mut self, board: Board, parent: &Parent<'_>, size: usize) -> (f64, Vec<u8>) {
+    fn grown(
+        &mut self,
+        board: Board,
+        parent: &Parent<'_>,
+        way: Way,
+        size: usize,
+    ) -> (f64, Vec<u8>) {
         let mut worst = (0.0, parent.module.to_vec());
         for _ in 0..ATTEMPTS / 10 {
             let Some(child) = mutate::grow(&mut self.rng, parent, size) else { continue };
@@ -282,9 +318,9 @@ impl Search {
             if module.len() < size / 2 || module.len() > 2 * size || !valid(&module) {
                 continue;
             }
-            let Outcome::Cost(mut cost) = measure(&module) else { continue };
+            let Outcome::Cost(mut cost) = measure(&module, way) else { continue };
             if !board.counted() {
-                cost = measure_again(&module, cost, 1);
+                cost = measure_again(&module, way, cost, 1);
             }
             if board.score(&cost) > worst.0 {
                 worst = (board.score(&cost), module);
@@ -294,21 +330,24 @@ impl Search {
     }
 }
 
-/// Prints what compiling a module costs, on each board.
+/// Prints what compiling a module costs, on each board, in each way.
 pub(crate) fn replay(module: &[u8]) -> Result<(), String> {
-    match measure(module) {
-        Outcome::Cost(cost) => {
-            let cost = measure_again(module, cost, ROUNDS);
-            println!("{} bytes", module.len());
-            for board in Board::ALL {
-                let over = if board.score(&cost) > board.bound() { " !" } else { "" };
-                println!("{:9.2} {}{over}", board.score(&cost), board.unit());
+    println!("{} bytes", module.len());
+    for way in Way::ALL {
+        println!("{}:", way.name());
+        match measure(module, way) {
+            Outcome::Cost(cost) => {
+                let cost = measure_again(module, way, cost, ROUNDS);
+                for board in Board::ALL {
+                    let over = if board.score(&cost) > board.bound() { " !" } else { "" };
+                    println!("{:9.2} {}{over}", board.score(&cost), board.unit());
+                }
             }
-            Ok(())
+            Outcome::Limit(name) => return Err(format!("refused: {name}")),
+            Outcome::Fault(fault) => return Err(fault),
         }
-        Outcome::Limit(name) => Err(format!("refused: {name}")),
-        Outcome::Fault(fault) => Err(fault),
     }
+    Ok(())
 }
 
 /// The names of both, the first ones if there are many.

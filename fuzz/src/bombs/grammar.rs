@@ -1,0 +1,656 @@
+//! Modules from nothing: a short sequence of random operators, valid as it is made, again and again.
+//!
+//! What costs much for its bytes is dense, and families show the pairs of operators that somebody has
+//! thought of. Here a *unit* of up to a dozen operators is made on a model of the operand stack, so that
+//! each finds what it takes, and leaves the stack as it was. Below the unit may lie a *pile*, values that
+//! a call of two bytes has given by the hundred, from which operators take what is not on top of it: then
+//! nothing has to be pushed. Units are repeated with other locals, constants and labels, one after the
+//! other or one inside of the other, in one function or in many.
+
+use super::genome::Genome;
+use runwell_testkit::Rng;
+use wasm_encoder::{
+    CodeSection, ConstExpr, DataCountSection, DataSection, ElementSection, Elements, EntityType,
+    ExportKind, ExportSection, Function, FunctionSection, GlobalSection, GlobalType, ImportSection,
+    MemorySection, MemoryType, Module, RefType, TableSection, TableType, TypeSection, ValType,
+};
+
+const I32: ValType = ValType::I32;
+const I64: ValType = ValType::I64;
+const F32: ValType = ValType::F32;
+const F64: ValType = ValType::F64;
+const FUNC: ValType = ValType::FUNCREF;
+const EXTERN: ValType = ValType::EXTERNREF;
+const TYPES: [ValType; 6] = [I32, I64, F32, F64, FUNC, EXTERN];
+
+/// Operators of a unit at the most, what it takes to even the stack apart.
+const MOST_OPERATORS: u64 = 12;
+/// Attempts to find an operator that takes what is on the stack.
+const TRIES: usize = 24;
+/// Function types that are called and branched to besides those that every module has.
+const SIGNATURES: u64 = 8;
+/// Values of each of them.
+const MOST_VALUES: u64 = 8;
+/// Values that a pile may have: what the type of the call may give.
+const WIDEST: usize = 1000;
+
+/// A part of a unit that may differ from one repetition to the next.
+#[derive(Clone, Debug)]
+enum Item {
+    /// The same each time.
+    Bytes(Vec<u8>),
+    /// An access of a local: its opcode, which type, and by how much it moves on.
+    Local(u8, ValType, usize),
+    /// A constant that counts up.
+    Const(ValType),
+    /// A branch under a condition to a label outside, which moves on.
+    Branch,
+}
+
+/// Everything a unit can refer to.
+struct Context {
+    /// Parameters and results, by type index; function `i` is of type `i`.
+    signatures: Vec<(Vec<ValType>, Vec<ValType>)>,
+    /// Values of the pile, repeated; empty if there is none.
+    pattern: Vec<ValType>,
+    /// Locals of each type.
+    locals: usize,
+    /// Labels without values around the units.
+    labels: u32,
+}
+
+/// The unit that is being made.
+struct Unit<'a> {
+    context: &'a Context,
+    items: Vec<Item>,
+    stack: Vec<ValType>,
+    /// Values taken off the pile.
+    taken: usize,
+    /// Where the values of each open construct start on the stack; below is out of reach.
+    floors: Vec<usize>,
+}
+
+/// Numbers of a module's entities.
+mod entity {
+    /// The memory with guards and the one with checks.
+    pub(super) const MEMORIES: u8 = 2;
+    /// A table of functions and one of references.
+    pub(super) const TABLES: [u8; 2] = [0, 1];
+}
+
+fn leb(out: &mut Vec<u8>, value: u32) {
+    super::genome::leb(out, value);
+}
+
+fn below(rng: &mut Rng, n: usize) -> usize {
+    rng.below(n.max(1) as u64) as usize
+}
+
+fn number(ty: ValType) -> usize {
+    TYPES.iter().position(|&one| one == ty).unwrap_or(0)
+}
+
+/// What a numeric operator of one byte takes and gives.
+fn numeric(op: u8) -> (&'static [ValType], ValType) {
+    match op {
+        0x45 | 0x67..=0x69 | 0xc0 | 0xc1 => (&[I32], I32),
+        0x46..=0x4f | 0x6a..=0x78 => (&[I32, I32], I32),
+        0x50 | 0xa7 => (&[I64], I32),
+        0x51..=0x5a => (&[I64, I64], I32),
+        0x5b..=0x60 => (&[F32, F32], I32),
+        0x61..=0x66 => (&[F64, F64], I32),
+        0x79..=0x7b | 0xc2..=0xc4 => (&[I64], I64),
+        0x7c..=0x8a => (&[I64, I64], I64),
+        0x8b..=0x91 => (&[F32], F32),
+        0x92..=0x98 => (&[F32, F32], F32),
+        0x99..=0x9f => (&[F64], F64),
+        0xa0..=0xa6 => (&[F64, F64], F64),
+        0xa8 | 0xa9 | 0xbc => (&[F32], I32),
+        0xaa | 0xab => (&[F64], I32),
+        0xac | 0xad => (&[I32], I64),
+        0xae | 0xaf => (&[F32], I64),
+        0xb0 | 0xb1 | 0xbd => (&[F64], I64),
+        0xb2 | 0xb3 | 0xbe => (&[I32], F32),
+        0xb4 | 0xb5 => (&[I64], F32),
+        0xb6 => (&[F64], F32),
+        0xb7 | 0xb8 => (&[I32], F64),
+        0xb9 | 0xba | 0xbf => (&[I64], F64),
+        _ => (&[F32], F64),
+    }
+}
+
+/// The type that a load or store of this opcode is of.
+fn accessed(op: u8) -> ValType {
+    match op {
+        0x28 | 0x2c..=0x2f | 0x36 | 0x3a | 0x3b => I32,
+        0x29 | 0x30..=0x35 | 0x37 | 0x3c..=0x3e => I64,
+        0x2a | 0x38 => F32,
+        _ => F64,
+    }
+}
+
+/// One operator: its bytes, what it takes and what it gives.
+type Operator = (Vec<u8>, Vec<ValType>, Vec<ValType>);
+
+fn access(rng: &mut Rng, op: u8) -> (Vec<u8>, ValType) {
+    let memory = rng.below(u64::from(entity::MEMORIES)) as u8;
+    let mut bytes = vec![op];
+    // The least alignment, and the memory's index where it is not the first.
+    bytes.push(if memory == 0 { 0 } else { 0x40 });
+    if memory != 0 {
+        bytes.push(memory);
+    }
+    leb(&mut bytes, if rng.one_in(4) { 1 << rng.below(31) } else { 0 });
+    (bytes, if memory == 0 { I32 } else { I64 })
+}
+
+/// Any operator that is no control and no access of a local.
+fn operator(rng: &mut Rng, context: &Context) -> Operator {
+    match rng.below(24) {
+        0..=10 => {
+            let op = 0x45 + rng.below(0x80) as u8;
+            let (takes, gives) = numeric(op);
+            (vec![op], takes.to_vec(), vec![gives])
+        }
+        11 => {
+            let sub = rng.below(8) as u8;
+            let takes = if sub & 2 == 0 { F32 } else { F64 };
+            (vec![0xfc, sub], vec![takes], vec![if sub < 4 { I32 } else { I64 }])
+        }
+        12 | 13 => {
+            let op = 0x28 + rng.below(14) as u8;
+            let (bytes, address) = access(rng, op);
+            (bytes, vec![address], vec![accessed(op)])
+        }
+        14 => {
+            let op = 0x36 + rng.below(9) as u8;
+            let (bytes, address) = access(rng, op);
+            (bytes, vec![address, accessed(op)], Vec::new())
+        }
+        15 => {
+            let memory = rng.below(2) as u8;
+            let size = if memory == 0 { I32 } else { I64 };
+            match rng.below(6) {
+                0 => (vec![0x3f, memory], Vec::new(), vec![size]),
+                1 => (vec![0x40, memory], vec![size], vec![size]),
+                2 => (vec![0xfc, 11, memory], vec![size, I32, size], Vec::new()),
+                3 => (vec![0xfc, 10, memory, memory], vec![size; 3], Vec::new()),
+                4 => (vec![0xfc, 8, 0, memory], vec![size, I32, I32], Vec::new()),
+                _ => (vec![0xfc, 9, 0], Vec::new(), Vec::new()),
+            }
+        }
+        16 => {
+            let table = *rng.pick(&entity::TABLES);
+            let element = if table == 0 { FUNC } else { EXTERN };
+            match rng.below(8) {
+                0 | 1 => (vec![0x25, table], vec![I32], vec![element]),
+                2 | 3 => (vec![0x26, table], vec![I32, element], Vec::new()),
+                4 => (vec![0xfc, 16, table], Vec::new(), vec![I32]),
+                5 => (vec![0xfc, 15, table], vec![element, I32], vec![I32]),
+                6 => (vec![0xfc, 14, table, table], vec![I32; 3], Vec::new()),
+                _ => (vec![0xfc, 17, table], vec![I32, element, I32], Vec::new()),
+            }
+        }
+        17 => match rng.below(3) {
+            0 => (vec![0xd0, 0x70], Vec::new(), vec![FUNC]),
+            1 => (vec![0xd2, 0], Vec::new(), vec![FUNC]),
+            _ => {
+                let ty = *rng.pick(&[FUNC, EXTERN]);
+                (vec![0xd1], vec![ty], vec![I32])
+            }
+        },
+        18 => {
+            let ty = *rng.pick(&TYPES[..4]);
+            (vec![0x1b], vec![ty, ty, I32], vec![ty])
+        }
+        19 => {
+            let ty = *rng.pick(&TYPES);
+            let at = number(ty) as u8;
+            match rng.below(2) {
+                0 => (vec![0x23, at], Vec::new(), vec![ty]),
+                _ => (vec![0x24, at], vec![ty], Vec::new()),
+            }
+        }
+        20 => (vec![*rng.pick(&[0x1a])], vec![*rng.pick(&TYPES)], Vec::new()),
+        _ => {
+            let index = below(rng, context.signatures.len());
+            let (takes, gives) = &context.signatures[index];
+            let mut takes = takes.clone();
+            let mut bytes = vec![0x10];
+            leb(&mut bytes, index as u32);
+            if rng.one_in(3) {
+                bytes[0] = 0x11;
+                bytes.push(0);
+                takes.push(I32);
+            }
+            (bytes, takes, gives.clone())
+        }
+    }
+}
+
+impl Unit<'_> {
+    /// The value that is `depth` below the top, if an operator may take it.
+    fn top(&self, depth: usize) -> Option<ValType> {
+        let floor = self.floors.last().copied().unwrap_or(0);
+        let own = self.stack.len() - floor;
+        if depth < own {
+            return Some(self.stack[self.stack.len() - 1 - depth]);
+        }
+        let pattern = &self.context.pattern;
+        if !self.floors.is_empty() || pattern.is_empty() {
+            return None;
+        }
+        let under = self.taken + depth - own;
+        Some(pattern[pattern.len() - 1 - under % pattern.len()])
+    }
+
+    fn has(&self, takes: &[ValType]) -> bool {
+        takes.iter().rev().enumerate().all(|(depth, &ty)| self.top(depth) == Some(ty))
+    }
+
+    fn take(&mut self, count: usize) {
+        let floor = self.floors.last().copied().unwrap_or(0);
+        for _ in 0..count {
+            if self.stack.len() > floor {
+                self.stack.pop();
+            } else {
+                self.taken += 1;
+            }
+        }
+    }
+
+    fn bytes(&mut self, bytes: Vec<u8>) {
+        self.items.push(Item::Bytes(bytes));
+    }
+
+    /// Pushes a value from somewhere.
+    fn push(&mut self, rng: &mut Rng, ty: ValType) {
+        let item = match rng.below(4) {
+            0 if number(ty) < 4 => Item::Const(ty),
+            1 => Item::Bytes(vec![0x23, number(ty) as u8]),
+            _ => Item::Local(0x20, ty, below(rng, 3)),
+        };
+        self.items.push(item);
+        self.stack.push(ty);
+    }
+
+    /// Does away with the top of the stack.
+    fn pop(&mut self, rng: &mut Rng, ty: ValType) {
+        let item = match rng.below(4) {
+            0 => Item::Bytes(vec![0x1a]),
+            1 => Item::Local(0x21, ty, below(rng, 3)),
+            _ => Item::Bytes(vec![0x24, number(ty) as u8]),
+        };
+        self.items.push(item);
+        self.take(1);
+    }
+
+    fn apply(&mut self, (bytes, takes, gives): Operator) {
+        self.bytes(bytes);
+        self.take(takes.len());
+        self.stack.extend(gives);
+    }
+
+    /// One more operator, usually one that finds what it takes.
+    fn step(&mut self, rng: &mut Rng, nesting: u32) {
+        match rng.below(8) {
+            0 => {
+                let ty = *rng.pick(&TYPES);
+                self.push(rng, ty);
+            }
+            1 if self.top(0).is_some() => {
+                let ty = self.top(0).unwrap_or(I32);
+                if rng.one_in(3) {
+                    self.items.push(Item::Local(0x22, ty, below(rng, 3)));
+                } else {
+                    self.pop(rng, ty);
+                }
+            }
+            2 if nesting < 2 => self.control(rng, nesting),
+            3 if self.has(&[I32]) && self.context.labels > 0 && self.floors.is_empty() => {
+                self.items.push(Item::Branch);
+                self.take(1);
+            }
+            _ => {
+                let mut found = operator(rng, self.context);
+                for _ in 0..TRIES {
+                    if self.has(&found.1) {
+                        break;
+                    }
+                    found = operator(rng, self.context);
+                }
+                if !self.has(&found.1) {
+                    found.1.clone().into_iter().for_each(|ty| self.push(rng, ty));
+                }
+                self.apply(found);
+            }
+        }
+    }
+
+    /// A construct of no values or of those of a signature, with a few operators in it.
+    fn control(&mut self, rng: &mut Rng, nesting: u32) {
+        let opcode = *rng.pick(&[0x02, 0x03, 0x04]);
+        let mut index = None;
+        if rng.one_in(2) {
+            let at = below(rng, self.context.signatures.len());
+            let (takes, _) = &self.context.signatures[at];
+            // A condition comes on top.
+            let takes: Vec<ValType> =
+                takes.iter().copied().chain((opcode == 0x04).then_some(I32)).collect();
+            if !self.has(&takes) {
+                takes.iter().for_each(|&ty| self.push(rng, ty));
+            }
+            index = Some(at);
+        } else if opcode == 0x04 && !self.has(&[I32]) {
+            self.push(rng, I32);
+        }
+        let mut bytes = vec![opcode];
+        let (takes, gives) =
+            index.map_or_else(Default::default, |at| self.context.signatures[at].clone());
+        match index {
+            Some(at) => leb(&mut bytes, at as u32),
+            None => bytes.push(0x40),
+        }
+        self.bytes(bytes);
+        self.take(takes.len() + usize::from(opcode == 0x04));
+        let arms = if opcode == 0x04 && (index.is_some() || rng.one_in(3)) { 2 } else { 1 };
+        for arm in 0..arms {
+            if arm == 1 {
+                self.bytes(vec![0x05]);
+            }
+            self.floors.push(self.stack.len());
+            self.stack.extend(&takes);
+            for _ in 0..rng.below(4) {
+                self.step(rng, nesting + 1);
+            }
+            self.leave(rng, opcode, &takes, &gives);
+            let floor = self.floors.pop().unwrap_or(0);
+            self.stack.truncate(floor);
+        }
+        self.bytes(vec![0x0b]);
+        self.stack.extend(gives);
+    }
+
+    /// Makes the stack what the end of a construct wants, or leaves by a branch.
+    fn leave(&mut self, rng: &mut Rng, opcode: u8, takes: &[ValType], gives: &[ValType]) {
+        let floor = self.floors.last().copied().unwrap_or(0);
+        let label = if opcode == 0x03 { takes } else { gives };
+        if rng.one_in(4) && self.has(label) {
+            return self.bytes(vec![0x0c, 0]);
+        }
+        if self.stack[floor..] == *gives {
+            return;
+        }
+        if rng.one_in(8) {
+            return self.bytes(vec![*rng.pick(&[0x00, 0x0f])]);
+        }
+        while self.stack.len() > floor {
+            let ty = self.stack[self.stack.len() - 1];
+            self.pop(rng, ty);
+        }
+        gives.iter().for_each(|&ty| self.push(rng, ty));
+    }
+
+    /// Leaves the stack as it was; of the pile whole patterns are gone.
+    fn even(&mut self, rng: &mut Rng) {
+        while let Some(&ty) = self.stack.last() {
+            self.pop(rng, ty);
+        }
+        let pattern = self.context.pattern.len();
+        while pattern > 0 && !self.taken.is_multiple_of(pattern) {
+            let ty = self.top(0).unwrap_or(I32);
+            self.pop(rng, ty);
+        }
+    }
+}
+
+/// A unit and how much of the pile it takes.
+fn unit(rng: &mut Rng, context: &Context, operators: u64) -> (Vec<Item>, usize) {
+    let mut unit =
+        Unit { context, items: Vec::new(), stack: Vec::new(), taken: 0, floors: Vec::new() };
+    for _ in 0..1 + rng.below(operators) {
+        unit.step(rng, 0);
+    }
+    unit.even(rng);
+    (unit.items, unit.taken)
+}
+
+/// Writes a unit for the `turn`th time, with `inner` labels between it and those of the context.
+fn write(out: &mut Vec<u8>, context: &Context, unit: &[Item], turn: usize, inner: u32) {
+    for item in unit {
+        match item {
+            Item::Bytes(bytes) => out.extend_from_slice(bytes),
+            Item::Local(op, ty, stride) => {
+                let at = turn * stride % context.locals;
+                out.push(*op);
+                // The first ones of each type are parameters.
+                leb(out, (at * TYPES.len() + number(*ty)) as u32);
+            }
+            Item::Const(ty) => match number(*ty) {
+                0 => out.extend([0x41, turn as u8 & 63]),
+                1 => out.extend([0x42, turn as u8 & 63]),
+                2 => {
+                    out.push(0x43);
+                    out.extend((turn as f32).to_le_bytes());
+                }
+                _ => {
+                    out.push(0x44);
+                    out.extend((turn as f64).to_le_bytes());
+                }
+            },
+            Item::Branch => {
+                out.push(0x0d);
+                leb(out, inner + turn as u32 % context.labels);
+            }
+        }
+    }
+}
+
+/// The operators of one function, of about `size` bytes.
+fn body(rng: &mut Rng, context: &Context, width: usize, pile: u32, size: usize) -> Vec<u8> {
+    let mut out = Vec::new();
+    (0..context.labels).for_each(|_| out.extend([0x02, 0x40]));
+    let (items, taken) = unit(rng, context, MOST_OPERATORS);
+    if context.pattern.is_empty() && rng.one_in(3) {
+        // One inside of the other.
+        let (back, _) = unit(rng, context, MOST_OPERATORS / 3);
+        let open = *rng.pick(&[0x02, 0x03, 0x04]);
+        let mut once = Vec::new();
+        write(&mut once, context, &items, 100, 200);
+        write(&mut once, context, &back, 100, 200);
+        let turns = size / (once.len() + 3).max(1);
+        for turn in 0..turns {
+            write(&mut out, context, &items, turn, turn as u32);
+            if open == 0x04 {
+                out.extend([0x20, 0]);
+            }
+            out.extend([open, 0x40]);
+        }
+        for turn in (0..turns).rev() {
+            out.push(0x0b);
+            write(&mut out, context, &back, turn, turn as u32);
+        }
+    } else {
+        let mut turn = 0;
+        while out.len() < size {
+            let before = out.len();
+            let mut left = width;
+            if !context.pattern.is_empty() {
+                out.extend([0x02, 0x40, 0x10]);
+                leb(&mut out, pile);
+            }
+            let inner = u32::from(!context.pattern.is_empty());
+            while left >= taken && out.len() < size {
+                write(&mut out, context, &items, turn, inner);
+                left -= taken;
+                turn += 1;
+                if context.pattern.is_empty() || taken == 0 && out.len() > before + 4 * WIDEST {
+                    break;
+                }
+            }
+            if !context.pattern.is_empty() {
+                out.extend([0x0c, 0, 0x0b]);
+            }
+            if out.len() == before {
+                break;
+            }
+        }
+    }
+    (0..context.labels).for_each(|_| out.push(0x0b));
+    out.push(0x0b);
+    out
+}
+
+fn values(rng: &mut Rng) -> Vec<ValType> {
+    let one = *rng.pick(&TYPES);
+    let mixed = rng.one_in(2);
+    let count = if rng.one_in(2) { rng.below(3) } else { rng.below(MOST_VALUES + 1) };
+    (0..count).map(|_| if mixed { *rng.pick(&TYPES) } else { one }).collect()
+}
+
+/// A module of about `size` bytes. Most are valid: only recursion of types and of limits is not modelled.
+pub(super) fn module(rng: &mut Rng, size: usize) -> Option<Genome> {
+    let mut signatures: Vec<_> =
+        (0..1 + rng.below(SIGNATURES)).map(|_| (values(rng), values(rng))).collect();
+    let pattern = if rng.one_in(2) { Vec::new() } else { values(rng) };
+    let width = (size / 64).clamp(8, WIDEST) / pattern.len().max(1) * pattern.len();
+    let pile = signatures.len();
+    if !pattern.is_empty() {
+        let all = pattern.iter().copied().cycle().take(width).collect();
+        signatures.push((Vec::new(), all));
+    }
+    let main = signatures.len() as u32;
+    let mut types = TypeSection::new();
+    for (params, results) in &signatures {
+        types.ty().function(params.iter().copied(), results.iter().copied());
+    }
+    types.ty().function(TYPES, []);
+    // The pile is for calls of its own.
+    signatures.truncate(pile);
+    let context = Context {
+        signatures,
+        pattern,
+        locals: *rng.pick(&[1, 1, 3, 16, 64, 1000]),
+        labels: *rng.pick(&[0, 1, 1, 2, 16, 100]),
+    };
+
+    let mut imports = ImportSection::new();
+    let mut functions = FunctionSection::new();
+    let mut code = CodeSection::new();
+    let imported = if rng.one_in(2) { below(rng, pile + 1) as u32 } else { 0 };
+    for ty in 0..main {
+        if ty < imported {
+            imports.import("", "", EntityType::Function(ty));
+        } else {
+            functions.function(ty);
+            let mut callee = Function::new([]);
+            callee.instructions().unreachable().end();
+            code.function(&callee);
+        }
+    }
+    let each = if rng.one_in(3) { 16 + below(rng, 400) } else { size };
+    let locals = (context.locals - 1) * TYPES.len();
+    let mut written = 0;
+    let mut seed = Rng(rng.next_u64());
+    while written + each <= size {
+        functions.function(main);
+        // All functions are the same, but for one module in four.
+        let mut own = if rng.one_in(4) { Rng(rng.next_u64()) } else { Rng(seed.0) };
+        let body = body(&mut own, &context, width, pile as u32, each);
+        let runs = (0..locals).map(|at| (1, TYPES[at % TYPES.len()]));
+        let mut func = Function::new(runs);
+        written += body.len() + 8 + 2 * locals;
+        func.raw(body);
+        code.function(&func);
+    }
+    seed.next_u64();
+
+    let mut tables = TableSection::new();
+    for element in [RefType::FUNCREF, RefType::EXTERNREF] {
+        tables.table(TableType {
+            element_type: element,
+            table64: false,
+            minimum: 10,
+            maximum: None,
+            shared: false,
+        });
+    }
+    let mut memories = MemorySection::new();
+    for memory64 in [false, true] {
+        memories.memory(MemoryType {
+            minimum: 1,
+            maximum: None,
+            memory64,
+            shared: false,
+            page_size_log2: None,
+        });
+    }
+    let mut globals = GlobalSection::new();
+    for ty in TYPES {
+        let init = match number(ty) {
+            0 => ConstExpr::i32_const(0),
+            1 => ConstExpr::i64_const(0),
+            2 => ConstExpr::f32_const(0.0.into()),
+            3 => ConstExpr::f64_const(0.0.into()),
+            4 => ConstExpr::ref_null(wasm_encoder::HeapType::FUNC),
+            _ => ConstExpr::ref_null(wasm_encoder::HeapType::EXTERN),
+        };
+        globals.global(GlobalType { val_type: ty, mutable: true, shared: false }, &init);
+    }
+    let mut exports = ExportSection::new();
+    exports.export("f", ExportKind::Func, main);
+    let mut elements = ElementSection::new();
+    elements.declared(Elements::Functions([0].as_slice().into()));
+    let mut data = DataSection::new();
+    data.passive([1, 2, 3]);
+    let mut module = Module::new();
+    module.section(&types).section(&imports).section(&functions).section(&tables);
+    module.section(&memories).section(&globals).section(&exports).section(&elements);
+    module.section(&DataCountSection { count: 1 }).section(&code).section(&data);
+    Genome::parse(&module.finish())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bombs::genome::valid;
+
+    #[test]
+    fn most_modules_are_valid_and_of_the_size_asked_for() {
+        let mut good = 0;
+        let mut sizes = Vec::new();
+        for seed in 0..300 {
+            let mut rng = Rng(seed);
+            let module = module(&mut rng, 4000).expect("core sections alone").encode();
+            if valid(&module) {
+                good += 1;
+                sizes.push(module.len());
+            }
+        }
+        sizes.sort_unstable();
+        assert!(good > 290, "{good} of 300");
+        let (few, many) = (sizes[sizes.len() / 20], sizes[sizes.len() * 19 / 20]);
+        assert!(few > 3000 && many < 20_000, "{few} to {many} bytes");
+    }
+
+    #[test]
+    fn numeric_operators_are_what_the_validator_says() {
+        for op in 0x45..=0xc4u8 {
+            let (takes, gives) = numeric(op);
+            let mut types = TypeSection::new();
+            types.ty().function(takes.iter().copied(), [gives]);
+            let mut functions = FunctionSection::new();
+            functions.function(0);
+            let mut func = Function::new([]);
+            (0..takes.len() as u32).for_each(|at| {
+                func.instructions().local_get(at);
+            });
+            func.raw([op, 0x0b]);
+            let mut code = CodeSection::new();
+            code.function(&func);
+            let mut module = Module::new();
+            module.section(&types).section(&functions).section(&code);
+            assert!(valid(&module.finish()), "{op:#x}");
+        }
+    }
+}
