@@ -87,6 +87,8 @@ pub struct Closest {
     pub shares: [(f64, String); 3],
     /// What exceeded its quote, the first few hundred.
     pub wrong: Vec<String>,
+    /// The first few modules that did.
+    pub modules_wrong: Vec<Vec<u8>>,
 }
 
 impl Closest {
@@ -105,6 +107,14 @@ impl Closest {
     /// # Panics
     /// When the module is invalid, or can be quoted and not compiled or the reverse.
     pub fn module(&mut self, name: &str, module: &[u8], way: u64) {
+        let before = self.wrong.len();
+        self.compare(name, module, way);
+        if self.wrong.len() > before && self.modules_wrong.len() < 16 {
+            self.modules_wrong.push(module.to_vec());
+        }
+    }
+
+    fn compare(&mut self, name: &str, module: &[u8], way: u64) {
         let name = format!("{name}, way {way}");
         let Some(Measured { quote: quoted, compiled, memory }) = measure(&name, module, way) else {
             self.refused += 1;
@@ -159,7 +169,7 @@ impl Closest {
 
     /// What was seen, in a few lines.
     pub fn summary(&self) -> String {
-        let Closest { modules, functions, refused, shares, wrong } = self;
+        let Closest { modules, functions, refused, shares, wrong, .. } = self;
         let mut text = format!(
             "{modules} modules, {functions} functions, {refused} modules refused, {} quotes exceeded\n",
             wrong.len()

@@ -484,6 +484,9 @@ impl Tally for Counts {
             self.opened += 1;
             if let Some(last) = self.open.last_mut() {
                 last.number = self.opened;
+                // What falls out of the first arm; the second one's have been counted at the start.
+                let values = last.label_arity;
+                self.moves(values);
             }
         }
     }

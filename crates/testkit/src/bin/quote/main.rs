@@ -4,7 +4,8 @@
 //!   its functions, and what quoting takes in parts of compiling. Fails when a quote is exceeded, or above
 //!   what is promised. `quote check-untimed` leaves out the last.
 //! - `quote fuzz COUNT [SEED]`: quotes of so many generated modules, of all hostile families and of each
-//!   operator in each of its shapes. Fails when one is exceeded.
+//!   operator in each of its shapes. Fails when one is exceeded, and writes the first few modules for which
+//!   that is so to the current directory.
 
 #![forbid(unsafe_code)]
 
@@ -173,6 +174,10 @@ fn fuzz(count: u64, first: u64) -> Result {
         }
     }
     println!("generated, {} of them: {}", closest.modules - start, closest.summary());
+    for (at, module) in closest.modules_wrong.iter().enumerate() {
+        let file = format!("quote-exceeded-{at}.wasm");
+        std::fs::write(&file, module).map_err(|error| format!("{file}: {error}"))?;
+    }
     match closest.wrong.is_empty() {
         true => Ok(()),
         false => Err(format!("quotes were exceeded\n{}", closest.wrong.join("\n"))),
