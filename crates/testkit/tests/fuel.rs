@@ -346,3 +346,62 @@ fn what_moves_many_values_costs_by_them() {
     assert_eq!(run.call("traps at once", &[]), Some(Err(Trap::UnreachableCodeReached)));
     assert_eq!(run.store.get_fuel().unwrap(), 999);
 }
+
+/// A function of many branch tables that all name the same labels, blocks and loops, with operators in
+/// between that others can see, or that trap.
+fn tables(rng: &mut Rng) -> String {
+    const LABELS: usize = 14;
+    let mut text = "(module (memory 1) (global $seen (export \"seen\") (mut i32) (i32.const 0))
+        (func (export \"tables\") (param $n i32) (local $turns i32) (loop $again
+        (br_if 1 (i32.gt_u (local.get $turns) (i32.const 20)))
+        (local.set $turns (i32.add (local.get $turns) (i32.const 1)))"
+        .to_string();
+    for label in 0..LABELS {
+        let kind = if label % 5 == 4 { "loop" } else { "block" };
+        text += &format!("({kind} $l{label} ");
+        if kind == "loop" {
+            text += "(br_if $again (i32.gt_u (local.get $turns) (i32.const 18)))
+                (local.set $turns (i32.add (local.get $turns) (i32.const 1)))
+                (local.set $n (i32.add (i32.mul (local.get $n) (i32.const 5)) (i32.const 3)))";
+        }
+    }
+    for table in 0..24u32 {
+        text += match rng.below(4) {
+            0 => "(global.set $seen (i32.add (global.get $seen) (i32.const 1)))",
+            1 => "(drop (i32.div_u (i32.const 100) (i32.and (local.get $n) (i32.const 15))))",
+            2 => "(br_if $l0 (i32.eq (local.get $n) (i32.const 7))) (nop)",
+            _ => "(i32.store (i32.and (local.get $n) (i32.const 1023)) (local.get $turns))",
+        };
+        text += &format!(
+            "(if (i32.eq (i32.and (local.get $n) (i32.const 31)) (i32.const {table}))
+                (then (br_table "
+        );
+        // The loop around all of this, and the function's own label, too.
+        (0..LABELS as u32 + 2).for_each(|label| text += &format!("{} ", (label * 7 + table) % 17));
+        text += &format!("(i32.shr_u (local.get $n) (i32.const {})))))", table % 24);
+    }
+    for label in 0..LABELS {
+        text += ")";
+        (0..rng.below(4)).for_each(|_| text += "(drop (i32.popcnt (local.get $n)))");
+        if rng.one_in(2) {
+            text += "(global.set $seen (i32.mul (global.get $seen) (i32.const 3)))";
+        }
+        text += &format!("(local.set $n (i32.add (local.get $n) (i32.const {label})))");
+    }
+    text + "(br $again))))"
+}
+
+/// Where branch tables name the same labels over and over, these settle: see `runwell_wasm::meter`.
+#[test]
+fn tables_that_repeat_their_labels_cost_what_they_execute() {
+    let mut looked = Looked::default();
+    for seed in 0..60 {
+        let mut rng = Rng(seed);
+        let text = tables(&mut rng);
+        let wasm = wat::parse_str(&text).unwrap_or_else(|error| panic!("{error}\n{text}"));
+        compare(&wasm, Schedule::default(), &mut rng, &mut looked);
+    }
+    println!("{looked:?}");
+    assert_eq!((looked.calls, looked.evaluated), (60, 60), "{looked:?}");
+    assert!(looked.traps > 3 && looked.traps < 57 && looked.cuts > 1000, "{looked:?}");
+}

@@ -27,6 +27,12 @@
 //! cheaper than charging, which looks whether there is enough. Where all that comes is unconditional,
 //! each pays the cheapest way on.
 //!
+//! A branch table is a way to each of its labels, and where their balances are not the table's, each way
+//! needs a block of its own to charge or give back in. In a body with few tables for its length that is
+//! what it is. Where tables name labels again and again that other tables have named, a byte each, that
+//! would be a block for each byte: then branch tables end regions too, and all labels they name have a
+//! balance of zero, so that there is nothing to do on the way ([`EACH_REPEATED`]).
+//!
 //! Ways that can only end in a trap (`unreachable` behind a call that does not return, usually) would
 //! often be the cheapest, and everybody else would pay at each of them. They are left out of the
 //! choice, and get back what was charged too much.
@@ -44,6 +50,12 @@
 use crate::scan::Construct;
 use runwell_abi::fuel::{OperatorClass, Schedule, VALUES_SHIFT, class_of};
 use runwell_ir::scratch;
+
+/// Labels that a branch table names after another one has, per operators: from then on all of them settle,
+/// and this many besides may always be named. In a program that has such tables from nested `switch`es they
+/// are few.
+const EACH_REPEATED: u32 = 8;
+const REPEATED_BASE: u32 = 64;
 
 /// What happens at an entry of the plan.
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
@@ -85,8 +97,8 @@ pub(crate) struct Entry {
     count: u32,
     /// Cost of the operators since the last entry, this one included.
     cost: u64,
-    /// Cost of them up to the last one with an effect, if there is one.
-    effect: Option<u64>,
+    /// Cost of them up to the last one with an effect, or [`NO_EFFECT`].
+    effect: u64,
     /// The cheapest way on from behind the operator, whichever it takes.
     cheapest: u64,
     /// The way on behind the operator, in the first arm of an if, in the second one behind an else.
@@ -94,6 +106,18 @@ pub(crate) struct Entry {
     /// The balance there.
     balance: i64,
 }
+
+/// No operator with an effect. No sum of costs comes near.
+const NO_EFFECT: u64 = u64::MAX;
+
+impl Entry {
+    /// True if there is an operator with an effect that wants more than `balance`.
+    fn asks(&self, balance: i64) -> bool {
+        self.effect != NO_EFFECT && balance < self.effect as i64
+    }
+}
+
+const _: () = assert!(size_of::<Entry>() == 56);
 
 /// An open construct in the sweep backwards.
 struct Frame {
@@ -166,7 +190,9 @@ pub(crate) struct Meter {
     entries: Vec<Entry>,
     targets: Vec<u32>,
     pending: u64,
-    effect: Option<u64>,
+    effect: u64,
+    /// Branch tables, and the labels they name, have a balance of zero.
+    settled_tables: bool,
     /// The way from the function's entry.
     entry: u64,
     frames: Vec<Frame>,
@@ -224,7 +250,8 @@ impl Meter {
         self.entries.clear();
         self.targets.clear();
         self.pending = if self.is_on() { u64::from(locals >> VALUES_SHIFT) } else { 0 };
-        self.effect = None;
+        self.effect = NO_EFFECT;
+        self.settled_tables = false;
         self.next = 0;
         self.fresh = true;
         self.now = None;
@@ -260,7 +287,7 @@ impl Meter {
     pub(crate) fn operator(&mut self, opcode: u8, sub: u32) {
         self.pending += self.cost(opcode, sub);
         if has_effect(opcode, sub) {
-            self.effect = Some(self.pending);
+            self.effect = self.pending;
         }
     }
 
@@ -269,20 +296,12 @@ impl Meter {
         // Types are limited, and so is this.
         let moved = u8::try_from(values >> VALUES_SHIFT).unwrap_or(u8::MAX);
         self.pending += u64::from(moved);
-        let (cost, effect) = (std::mem::take(&mut self.pending), self.effect.take());
+        let cost = std::mem::take(&mut self.pending);
+        let effect = std::mem::replace(&mut self.effect, NO_EFFECT);
         let count = 0;
-        self.entries.push(Entry {
-            at,
-            kind,
-            moved,
-            arg,
-            count,
-            cost,
-            effect,
-            cheapest: 0,
-            on: 0,
-            balance: 0,
-        });
+        let entry =
+            Entry { at, kind, moved, arg, count, cost, effect, cheapest: 0, on: 0, balance: 0 };
+        scratch::push(&mut self.entries, entry);
     }
 
     /// The operator that the scan has just met is a branch table with these depths.
@@ -296,9 +315,11 @@ impl Meter {
         }
     }
 
-    /// Works out the plan. On a body that the validator will refuse the outcome is anything, but there
-    /// is one.
-    pub(crate) fn plan(&mut self, constructs: &mut [Construct]) {
+    /// Works out the plan of a body of so many operators, in which branch tables name labels again that
+    /// others have named so many times. On a body that the validator will refuse the outcome is anything,
+    /// but there is one.
+    pub(crate) fn plan(&mut self, constructs: &mut [Construct], operators: u32, repeated: u32) {
+        self.settled_tables = repeated > operators / EACH_REPEATED + REPEATED_BASE;
         self.find_ways(constructs);
         self.find_balances(constructs);
         // What entering cost is behind.
@@ -344,7 +365,7 @@ impl Meter {
                 backs.push(Back { frame, behind });
             }
             behind = behind.saturating_add(entry.cost);
-            if entry.effect.is_some() {
+            if entry.effect != NO_EFFECT {
                 backs.drain(..).for_each(|back| frames[back.frame].credit = 0);
             }
             entry.on = way.units;
@@ -384,11 +405,14 @@ impl Meter {
                             frames[at].credit = 0;
                         }
                     }
-                    way = self.targets[first..first + count]
-                        .iter()
-                        .map(|&depth| label(&frames, depth))
-                        .min()
-                        .unwrap_or_default();
+                    way = match self.settled_tables {
+                        true => Way::default(),
+                        false => self.targets[first..first + count]
+                            .iter()
+                            .map(|&depth| label(&frames, depth))
+                            .min()
+                            .unwrap_or_default(),
+                    };
                 }
                 Kind::Return => way = Way::default(),
                 Kind::Unreachable => way = Way { doomed: true, units: 0 },
@@ -398,8 +422,7 @@ impl Meter {
             way.units += entry.cost;
         }
         self.entry = way.units + self.pending;
-        self.frames = frames;
-        self.backs = backs;
+        (self.frames, self.backs) = (kept(frames), kept(backs));
     }
 
     /// The balances, forwards.
@@ -409,9 +432,8 @@ impl Meter {
         // `None` where nothing comes.
         let mut now = Some(0);
         for entry in &mut self.entries {
-            let asked = |balance: i64| entry.effect.is_some_and(|cost| balance < cost as i64);
             // Behind the operator.
-            let mut balance = now.map(|balance: i64| match asked(balance) {
+            let mut balance = now.map(|balance: i64| match entry.asks(balance) {
                 true => entry.cheapest as i64,
                 false => balance - entry.cost as i64,
             });
@@ -452,6 +474,9 @@ impl Meter {
                         }
                         balance = meeting.settle(entry.on);
                         if let Some(construct) = constructs.get_mut(meeting.construct as usize) {
+                            if self.settled_tables && construct.in_table {
+                                balance = balance.map(|_| 0);
+                            }
                             construct.label = balance.unwrap_or(0);
                         }
                     }
@@ -480,6 +505,9 @@ impl Meter {
                 Kind::BrTable => {
                     let (first, count) = (entry.arg as usize, entry.count as usize);
                     let loops = meetings.last().map_or(0, |meeting| meeting.loops);
+                    if self.settled_tables {
+                        balance = balance.map(|_| 0);
+                    }
                     for &target in &self.targets[first..first + count] {
                         if let (Some(at), Some(balance)) = (depth(target, meetings.len()), balance)
                         {
@@ -497,7 +525,7 @@ impl Meter {
             };
             entry.balance = balance.unwrap_or(0);
         }
-        self.meetings = meetings;
+        self.meetings = kept(meetings);
     }
 
     /// Bytes of the plan.
@@ -525,10 +553,7 @@ impl Meter {
         let before = self.balance;
         let mut balance = before;
         let entry = self.entries.get(self.next);
-        if std::mem::take(&mut self.fresh)
-            && let Some(effect) = entry.and_then(|entry| entry.effect)
-            && balance < effect as i64
-        {
+        if std::mem::take(&mut self.fresh) && entry.is_some_and(|entry| entry.asks(balance)) {
             balance = self.way as i64;
         }
         self.now = match entry {
@@ -552,6 +577,7 @@ impl Meter {
                     Some((true, label)) => back_balance(label, entry.cheapest) + cost,
                     _ => balance,
                 },
+                Kind::BrTable if self.settled_tables => cost,
                 Kind::Block | Kind::If | Kind::BrTable | Kind::Unreachable => balance,
             },
         };
@@ -574,6 +600,12 @@ impl Meter {
             self.fresh = true;
         }
     }
+}
+
+/// The list for the next body, unless it is large: what comes now needs the memory more.
+fn kept<T>(list: Vec<T>) -> Vec<T> {
+    const LARGE: usize = 512;
+    if list.capacity() > LARGE { Vec::new() } else { list }
 }
 
 /// The balance of a branch under a condition to a loop's header, where `label` is wanted, if from there on

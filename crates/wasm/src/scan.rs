@@ -155,6 +155,8 @@ pub(crate) struct Scan {
     /// Values that narrow labels carry from branch tables, and whether these are too many for edges.
     carried: u64,
     pub(crate) in_cells: bool,
+    /// Labels that branch tables name after another one has.
+    repeated: u32,
     /// True if functions are called, by calls that are not in tail position.
     pub(crate) calls: bool,
     /// Where fuel is charged.
@@ -330,7 +332,7 @@ impl Scan {
         self.bytes_read = cursor.at;
         self.settle_budget();
         if self.meter.is_on() {
-            self.meter.plan(&mut self.constructs);
+            self.meter.plan(&mut self.constructs, self.operators, self.repeated);
         }
     }
 
@@ -407,7 +409,7 @@ impl Scan {
         (self.tables, self.own_table, self.dead) = (0, 0, false);
         self.bytes_read = 0;
         self.any_demoted = false;
-        self.carried = 0;
+        (self.carried, self.repeated) = (0, 0);
         self.calls = false;
         self.declared = declared;
         self.marks_limit = MARKS_PER_BYTE * bytes + MARKS_BASE;
@@ -722,7 +724,7 @@ impl Scan {
     fn carry(&mut self, depth: u32) {
         if let Some(at) = self.open.len().checked_sub(1 + depth as usize) {
             let construct = &mut self.constructs[self.open[at].construct as usize];
-            construct.in_table = true;
+            self.repeated += u32::from(std::mem::replace(&mut construct.in_table, true));
             if u32::from(construct.carries) <= NARROW_LABEL {
                 self.carried += u64::from(construct.carries);
             }
