@@ -121,7 +121,7 @@ impl Figures {
 /// The command.
 pub(crate) fn bombs(options: &Bombs) -> Result<ExitCode> {
     if options.measure {
-        return child();
+        return child(options.metered);
     }
     let chosen = chosen(&options.families)?;
     if options.list {
@@ -145,7 +145,7 @@ pub(crate) fn bombs(options: &Bombs) -> Result<ExitCode> {
     for family in chosen {
         let mut row = Vec::new();
         for &size in &options.sizes {
-            row.push(measure(&(family.make)(size), options.runs)?);
+            row.push(measure(&(family.make)(size), options)?);
         }
         let text = if options.json { json(family, &row) } else { text(family, &row) };
         print(&text)?;
@@ -260,20 +260,21 @@ fn distance(a: &str, b: &str) -> usize {
     row[b.len()]
 }
 
-/// Compiles `module` in a process of its own, `runs` times: the least of what is measured counts.
-fn measure(module: &[u8], runs: u32) -> Result<Figures> {
-    let mut figures = measure_once(module)?;
-    for _ in 1..runs {
-        let again = measure_once(module)?;
+/// Compiles `module` in a process of its own, as often as asked for: the least of what is measured counts.
+fn measure(module: &[u8], options: &Bombs) -> Result<Figures> {
+    let mut figures = measure_once(module, options.metered)?;
+    for _ in 1..options.runs {
+        let again = measure_once(module, options.metered)?;
         figures.micros = figures.micros.min(again.micros);
         figures.memory = figures.memory.min(again.memory);
     }
     Ok(figures)
 }
 
-fn measure_once(module: &[u8]) -> Result<Figures> {
+fn measure_once(module: &[u8], metered: bool) -> Result<Figures> {
     let mut child = Command::new(std::env::current_exe()?)
         .args(["bombs", "--measure"])
+        .args(metered.then_some("--metered"))
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()?;
@@ -290,11 +291,11 @@ fn measure_once(module: &[u8]) -> Result<Figures> {
 }
 
 /// The child: a module from standard input, a line to standard output.
-fn child() -> Result<ExitCode> {
+fn child(metered: bool) -> Result<ExitCode> {
     let mut bytes = Vec::new();
     std::io::stdin().lock().read_to_end(&mut bytes)?;
     let mut config = Config::new();
-    config.compile_jobs(1);
+    config.compile_jobs(1).consume_fuel(metered);
     let engine = Engine::new(&config)?;
     // What the process has needed so far is not the compiler's; where the kernel does not let the
     // mark be reset, it is the size of the module and little more.

@@ -13,6 +13,9 @@ pub(crate) struct Bombs {
     #[arg(long, value_name = "N", default_value = "1",
         value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) runs: u32,
+    /// Compile with metering by fuel
+    #[arg(long)]
+    pub(crate) metered: bool,
     /// Say what there is and what it attacks
     #[arg(long)]
     pub(crate) list: bool,
