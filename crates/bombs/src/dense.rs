@@ -118,7 +118,7 @@ declare! {
     dense_call_patterns: "calls that each give another list of results",
     |bytes, n| {
         let mut wasm = base();
-        let callees: Vec<(u32, usize)> = (0..(bytes / 64).clamp(4, 256))
+        let callees: Vec<(u32, usize)> = (0..(bytes / 128).clamp(4, 120))
             .map(|bits| {
                 let kind = |at: usize| if bits >> at & 1 == 0 { I32 } else { F64 };
                 let results: Vec<_> = (0..1 + bits % 8).map(kind).collect();

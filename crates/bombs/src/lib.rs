@@ -17,6 +17,8 @@ mod locals;
 mod module;
 mod ops;
 mod pile;
+mod sections;
+mod sites;
 mod values;
 mod wide;
 
@@ -46,7 +48,7 @@ macro_rules! declare {
 }
 pub(crate) use declare;
 
-const ALL: [&[Family]; 10] = [
+const ALL: [&[Family]; 12] = [
     joins::FAMILIES,
     flow::FAMILIES,
     labels::FAMILIES,
@@ -56,7 +58,9 @@ const ALL: [&[Family]; 10] = [
     ops::FAMILIES,
     dense::FAMILIES,
     pile::FAMILIES,
+    sites::FAMILIES,
     module::FAMILIES,
+    sections::FAMILIES,
 ];
 
 /// All families.
