@@ -66,3 +66,51 @@ fn unmasked_exceptions_stay_with_the_host() {
         assert_eq!((between, after), (mode, mode), "{mode:#x}");
     }
 }
+
+/// A limiter is code of the host in the middle of guest code.
+#[test]
+fn limiters_have_the_modes_of_the_host() {
+    use runwell::{ResourceLimiter, Result};
+
+    /// Sees the mode, and leaves another one behind.
+    struct Limiter {
+        seen: Vec<u32>,
+        leaves: u32,
+    }
+    impl ResourceLimiter for Limiter {
+        fn memory_growing(&mut self, _: usize, _: usize, _: Option<usize>) -> Result<bool> {
+            self.seen.push(swap_mxcsr(self.leaves));
+            Ok(self.seen.len() != 3)
+        }
+        fn table_growing(&mut self, old: usize, new: usize, max: Option<usize>) -> Result<bool> {
+            self.memory_growing(old, new, max)
+        }
+    }
+    const GROWS: &str = r#"(module (memory 0) (table 0 funcref)
+        (func (export "run") (param f32 f64) (result i32 i64 i32)
+            (drop (memory.grow (i32.const 1)))
+            (drop (table.grow (ref.null func) (i32.const 1)))
+            (drop (memory.grow (i32.const 1)))
+            (i32.reinterpret_f32 (f32.mul (local.get 0) (local.get 0)))
+            (i64.reinterpret_f64 (f64.div (f64.const 1) (local.get 1)))
+            (memory.size)))"#;
+    let engine = Engine::default();
+    let module = Module::new(&engine, GROWS).unwrap();
+    // To nearest and as the guest has it, upwards, towards zero with flushing.
+    for mode in [0x1f80, 0x1f80 | 0x4000, 0x1f80 | 0xe000] {
+        for leaves in [0x1f80, 0x1f80 | 0x2000, 0x1f80 | 0x8040] {
+            let mut store = Store::new(&engine, Limiter { seen: Vec::new(), leaves });
+            let instance = Instance::new(&mut store, &module, &[]).unwrap();
+            store.limiter(|limiter| limiter);
+            let run = instance.get_typed_func::<(f32, f64), (i32, i64, i32)>(&mut store, "run");
+            let run = run.unwrap();
+            let args = (std::hint::black_box(1e-21), std::hint::black_box(3.0));
+            let saved = swap_mxcsr(mode);
+            let result = run.call(&mut store, args);
+            let after = swap_mxcsr(saved);
+            // The product is a denormal; a third is rounded down; the last growth was refused.
+            assert_eq!(result.unwrap(), (714, 0x3fd5_5555_5555_5555, 1), "{mode:#x} {leaves:#x}");
+            assert_eq!((after, &*store.data().seen), (mode, &[mode; 3][..]), "{leaves:#x}");
+        }
+    }
+}

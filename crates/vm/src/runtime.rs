@@ -322,7 +322,12 @@ impl Runtime {
         let mut taken = PutBack(&self.limiter, self.limiter.replace(Limiter::Busy));
         match &mut taken.1 {
             Limiter::Nobody => Ok(true),
-            Limiter::Ready(limiter) => question(&mut **limiter),
+            Limiter::Ready(limiter) => {
+                // It is code of the host, and what it leaves behind in the float mode is not the guest's.
+                crate::sys::with_host_floats(self.head.host_mxcsr.get(), || {
+                    question(&mut **limiter)
+                })
+            }
             // The limiter itself makes something grow: nobody can say that it may.
             Limiter::Busy => Ok(false),
         }

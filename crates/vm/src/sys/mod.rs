@@ -7,5 +7,5 @@ pub(crate) use x64::{
     STATUS_FAULT, STATUS_FUEL, STATUS_LIBCALL, STATUS_PENDING, enter, enter_return_address,
     fuel_stub_address, host_thunk_address, libcall_stub_address, mask_exceptions, redirect,
     resume_from_fuel, resume_from_host, set_host_mode, spread_stub_address, trapped_divisor,
-    trapped_fuel, trapped_pc_sp,
+    trapped_fuel, trapped_pc_sp, with_host_floats,
 };

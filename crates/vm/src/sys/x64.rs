@@ -633,6 +633,30 @@ pub fn with_guest_floats<R>(f: impl FnOnce() -> R) -> R {
     f()
 }
 
+/// Runs code of the host, called by a helper, with the host's control bits, as far as they are known to be
+/// others (`host`), and puts those of the guest back, also when `f` panics.
+pub(crate) fn with_host_floats<R>(host: u32, f: impl FnOnce() -> R) -> R {
+    const CONTROL: u32 = 0xffc0;
+    const DEFAULT: u32 = 0x1f80;
+    /// Puts the control register back.
+    struct Restore(u32);
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            // SAFETY: the value is what the register held before.
+            unsafe { std::arch::asm!("ldmxcsr [{}]", in(reg) &self.0, options(nostack, readonly)) };
+        }
+    }
+    let mut guest = 0u32;
+    // SAFETY: stores the control register.
+    unsafe { std::arch::asm!("stmxcsr [{}]", in(reg) &mut guest, options(nostack)) };
+    let _restore = Restore(guest);
+    if host & CONTROL != DEFAULT {
+        // SAFETY: loads what the host's thread had in the register; `f` is called from behind the load.
+        unsafe { std::arch::asm!("ldmxcsr [{}]", in(reg) &host, options(nostack, readonly)) };
+    }
+    f()
+}
+
 /// The return address of guest functions that the host called.
 pub(crate) fn enter_return_address() -> u64 {
     &raw const runwell_vm_enter_return as u64
