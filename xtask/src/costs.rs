@@ -3,7 +3,7 @@
 use crate::process::{cargo, must};
 use crate::{Result, corpus};
 
-/// `cargo xtask costs [--rounds N] [--instructions] [FILTER]`
+/// `cargo xtask costs [--rounds N] [--instructions] [FILTER]`, `cargo xtask costs --compile [FILTER]`
 pub(crate) fn command(args: &[String]) -> Result {
     corpus::make("")?;
     let list = corpus::dir().join("runs.tsv");

@@ -35,6 +35,12 @@ impl Features {
     pub const fn with(self, other: Features) -> Features {
         Features(self.0 | other.0)
     }
+
+    /// Those that are not in `other`.
+    #[must_use]
+    pub const fn without(self, other: Features) -> Features {
+        Features(self.0 & !other.0)
+    }
 }
 
 /// An architecture with its extensions.

@@ -28,6 +28,7 @@ pub struct Config {
     pub(crate) guarded_memories: bool,
     pub(crate) passes: Passes,
     pub(crate) baseline_cpu: bool,
+    pub(crate) narrow_cpu: bool,
     pub(crate) backtrace_frames: usize,
     pub(crate) timing: bool,
     pub(crate) schedule: Option<Schedule>,
@@ -92,6 +93,7 @@ impl Config {
             guarded_memories: true,
             passes: Passes::ALL,
             baseline_cpu: false,
+            narrow_cpu: false,
             backtrace_frames: 64,
             timing: false,
             schedule: None,
@@ -240,6 +242,13 @@ impl Config {
     #[doc(hidden)]
     pub fn measure_raw_nans(&mut self, raw: bool) -> &mut Config {
         self.raw_nans = raw;
+        self
+    }
+
+    /// Use no AVX-512, to measure what it is good for.
+    #[doc(hidden)]
+    pub fn measure_narrow_cpu(&mut self, narrow: bool) -> &mut Config {
+        self.narrow_cpu = narrow;
         self
     }
 

@@ -134,6 +134,8 @@ impl Engine {
         let mut target = self.inner.target;
         if config.baseline_cpu {
             target.features = Features::default();
+        } else if config.narrow_cpu {
+            target.features = target.features.without(Features::AVX512DQ);
         }
         runwell_compiler::Options {
             target,

@@ -1,9 +1,13 @@
 //! What fuel and the rules for NaNs cost: `cargo xtask costs`.
 //!
-//! Each program of the corpus is compiled three times in this process: as usual, metered, and with NaNs
-//! left as the processor makes them. The three take turns, round after round, so that whatever else the
-//! machine does meets all of them; the least processor time of each counts, and the median says how
-//! steady it was. With `--instructions`, valgrind counts what is executed, which no neighbour disturbs.
+//! Each program of the corpus is compiled several times in this process: as usual, metered, and with NaNs
+//! left as the processor makes them; float kernels with NaNs put right and not without AVX-512, too. They
+//! take turns, round after round, so that whatever else the machine does meets all of them; the least
+//! processor time of each counts, and the median says how steady it was.
+//!
+//! With `--instructions`, valgrind counts what is executed, which no neighbour disturbs: by a processor
+//! without AVX-512, which valgrind does not know. With `--compile`, it counts what compiling takes, metered
+//! and not.
 
 #![forbid(unsafe_code)]
 
@@ -15,6 +19,7 @@ use std::process::{Command, ExitCode};
 
 const USAGE: &str = "\
 usage: costs RUNS [--rounds N] [--instructions] [FILTER]   RUNS: the corpus's list of runs
+       costs RUNS --compile [FILTER]                       instructions to compile, metered and not
        costs RUNS --once VARIANT PROGRAM                   one run, or only compiling it
 ";
 
@@ -33,16 +38,29 @@ enum Variant {
     Usual,
     Metered,
     RawNans,
+    /// Without AVX-512.
+    Narrow,
+    NarrowRawNans,
 }
 
 impl Variant {
-    const ALL: [Variant; 3] = [Variant::Usual, Variant::Metered, Variant::RawNans];
+    const ALL: [Variant; 5] = [
+        Variant::Usual,
+        Variant::Metered,
+        Variant::RawNans,
+        Variant::Narrow,
+        Variant::NarrowRawNans,
+    ];
+    /// Those that all programs are compiled as; float kernels are as all of them.
+    const COMMON: usize = 3;
 
     fn name(self) -> &'static str {
         match self {
             Variant::Usual => "usual",
             Variant::Metered => "metered",
             Variant::RawNans => "raw-nans",
+            Variant::Narrow => "narrow",
+            Variant::NarrowRawNans => "narrow-raw-nans",
         }
     }
 
@@ -50,7 +68,8 @@ impl Variant {
         let mut config = Config::new();
         config.parallel_compilation(false);
         config.consume_fuel(self == Variant::Metered);
-        config.measure_raw_nans(self == Variant::RawNans);
+        config.measure_raw_nans(matches!(self, Variant::RawNans | Variant::NarrowRawNans));
+        config.measure_narrow_cpu(matches!(self, Variant::Narrow | Variant::NarrowRawNans));
         Engine::new(&config).map_err(|error| format!("{error:#}"))
     }
 }
@@ -97,8 +116,9 @@ impl Run {
     fn context(&self, output: &MemoryOutputPipe) -> Result<WasiCtx> {
         let mut builder = WasiCtxBuilder::new();
         let program = self.wasm.file_name().unwrap_or_default().to_string_lossy();
-        // The virtual clock of a metered guest goes by its fuel: programs would not all do the same.
-        builder.stdout(output.clone()).arg(&program).args(&self.args).real_clock();
+        // By its readings in any case: if it went by the fuel of a metered guest, programs would not all do
+        // the same. Valgrind does not get along with reading the real one.
+        builder.stdout(output.clone()).arg(&program).args(&self.args).virtual_ns_per_fuel(0);
         let scratch;
         let dir = match self.mapped.as_str() {
             "-" => return Ok(builder.build()),
@@ -161,50 +181,83 @@ fn processor_time() -> f64 {
 /// What was measured of one program.
 struct Row {
     name: String,
-    /// Least and median seconds, per variant.
-    seconds: [(f64, f64); 3],
-    /// Instructions, per variant.
-    instructions: Option<[f64; 3]>,
+    /// Least seconds, per variant.
+    least: Vec<f64>,
+    /// Median seconds.
+    median: Vec<f64>,
+    /// Instructions, of the common variants.
+    instructions: Option<Vec<f64>>,
 }
 
-/// The two costs of a row by one figure per variant: metered, and with NaNs put right.
-fn costs([usual, metered, raw]: [f64; 3]) -> [f64; 2] {
-    [metered / usual, usual / raw]
+/// The costs by one figure per variant: of being metered, of putting NaNs right, and of the latter without
+/// AVX-512.
+fn costs(of: &[f64]) -> [Option<f64>; 3] {
+    let ratio = |a: usize, b: usize| Some(of.get(a)? / of.get(b)?);
+    [ratio(1, 0), ratio(0, 2), ratio(3, 4)]
 }
 
 /// Measures one program; `None` when it is too short.
 fn row(run: &Run, rounds: usize) -> Result<Option<Row>> {
-    let modules = Variant::ALL.map(|variant| run.compile(variant));
-    let mut samples = [const { Vec::new() }; 3];
+    let is_float = FLOAT_KERNELS.contains(&&*run.name);
+    let variants = &Variant::ALL[..if is_float { Variant::ALL.len() } else { Variant::COMMON }];
+    let modules = variants.iter().map(|&variant| run.compile(variant));
+    let modules = modules.collect::<Result<Vec<_>>>()?;
+    let mut samples = vec![Vec::new(); modules.len()];
     for round in 0..rounds {
-        for turn in 0..3 {
+        for turn in 0..modules.len() {
             // Nobody always comes first.
-            let at = (round + turn) % 3;
-            let module = modules[at].as_ref().map_err(String::clone)?;
-            samples[at].push(run.measure(module, processor_time)?);
+            let at = (round + turn) % modules.len();
+            samples[at].push(run.measure(&modules[at], processor_time)?);
         }
         if samples.iter().any(|of| of[0] < LEAST_SECONDS) {
             return Ok(None);
         }
     }
-    let seconds = samples.map(|mut of| {
-        of.sort_by(f64::total_cmp);
-        (of[0], of[of.len() / 2])
-    });
-    Ok(Some(Row { name: run.name.clone(), seconds, instructions: None }))
+    samples.iter_mut().for_each(|of| of.sort_by(f64::total_cmp));
+    let least = samples.iter().map(|of| of[0]).collect();
+    let median = samples.iter().map(|of| of[of.len() / 2]).collect();
+    Ok(Some(Row { name: run.name.clone(), least, median, instructions: None }))
 }
 
 /// What valgrind counts in a run of `program`, compiling it taken off.
-fn instructions(list: &Path, program: &str) -> Result<[f64; 3]> {
-    let mut counts = [0.0; 3];
-    for (variant, count) in Variant::ALL.into_iter().zip(&mut counts) {
-        let one = |only: &str| {
-            let name = format!("{}{only}", variant.name());
-            count_of(list, &name, program)
+fn instructions(list: &Path, program: &str) -> Result<Vec<f64>> {
+    let counts = Variant::ALL[..Variant::COMMON].iter().map(|variant| {
+        let one = |only: &str| count_of(list, &format!("{}{only}", variant.name()), program);
+        Ok(one("")? - one("-compile")?)
+    });
+    counts.collect()
+}
+
+/// A table of what it takes to compile each program, and of how much code there is, metered and not.
+fn compile_costs(list: &Path, filter: &str) -> Result<String> {
+    let mut text = String::from(
+        "| program | million instructions to compile | metered | KiB of code | metered |\n\
+         |---|---|---|---|---|\n",
+    );
+    let mut all: [Vec<f64>; 2] = Default::default();
+    let mut done: Vec<PathBuf> = Vec::new();
+    for run in runs(list, filter)? {
+        // One program may run in many ways.
+        if done.contains(&run.wasm) {
+            continue;
+        }
+        let start = count_of(list, "none", &run.name)?;
+        let of = |variant: Variant| -> Result<[f64; 2]> {
+            let count = count_of(list, &format!("{}-compile", variant.name()), &run.name)?;
+            Ok([count - start, run.compile(variant)?.text().len() as f64])
         };
-        *count = one("")? - one("-compile")?;
+        let (usual, metered) = (of(Variant::Usual)?, of(Variant::Metered)?);
+        let ratios = [0, 1].map(|at| metered[at] / usual[at]);
+        let [work, code] = ratios.map(percent);
+        eprintln!("{:<20} instructions {work:>8}  code {code:>8}", run.name);
+        let (millions, kib) = (usual[0] / 1e6, usual[1] / 1024.0);
+        let _ = writeln!(text, "| {} | {millions:.1} | {work} | {kib:.0} | {code} |", run.name);
+        all.iter_mut().zip(ratios).for_each(|(all, ratio)| all.push(ratio));
+        done.push(run.wasm);
     }
-    Ok(counts)
+    let [work, code] = all.map(|all| percent(mean(&all)));
+    let _ = writeln!(text, "| **geometric mean** | | {work} | | {code} |");
+    Ok(text)
 }
 
 fn count_of(list: &Path, variant: &str, program: &str) -> Result<f64> {
@@ -217,21 +270,27 @@ fn count_of(list: &Path, variant: &str, program: &str) -> Result<f64> {
         .output()
         .map_err(|error| format!("valgrind: {error}"))?;
     let said = String::from_utf8_lossy(&output.stderr);
-    let count = said.lines().find_map(|line| line.split_once("I refs:"));
-    let count = count.and_then(|(_, count)| count.trim().replace(',', "").parse().ok());
+    let count = said.lines().find_map(|line| {
+        let (before, count) = line.split_once(" refs:")?;
+        before.trim_end().ends_with(" I").then(|| count.trim().replace(',', ""))
+    });
+    let count = count.and_then(|count| count.parse().ok());
     count.filter(|_| output.status.success()).ok_or_else(|| format!("{program}: {said}"))
 }
 
-/// Runs one program once, or with `-compile` behind the variant only compiles it.
+/// Runs one program once, or with `-compile` behind the variant only compiles it, or does nothing.
 fn once(list: &Path, variant: &str, program: &str) -> Result<()> {
+    let runs = runs(list, program)?;
+    let run = runs.iter().find(|run| run.name == program).ok_or(format!("no {program}"))?;
+    if variant == "none" {
+        return Ok(());
+    }
     let (name, runs_it) = match variant.strip_suffix("-compile") {
         Some(name) => (name, false),
         None => (variant, true),
     };
     let find = |v: &Variant| v.name() == name;
     let variant = Variant::ALL.into_iter().find(find).ok_or(format!("no variant {name}"))?;
-    let runs = runs(list, program)?;
-    let run = runs.iter().find(|run| run.name == program).ok_or(format!("no {program}"))?;
     let module = run.compile(variant)?;
     if runs_it {
         // Not every tool that this runs under knows the clock.
@@ -244,47 +303,57 @@ fn percent(ratio: f64) -> String {
     format!("{:+.1} %", 100.0 * (ratio - 1.0))
 }
 
+fn mean(ratios: &[f64]) -> f64 {
+    (ratios.iter().map(|ratio| ratio.ln()).sum::<f64>() / ratios.len() as f64).exp()
+}
+
 /// The table: a line per program, then the geometric mean and the worst.
 fn table(rows: &[Row]) -> String {
     let counted = rows.iter().any(|row| row.instructions.is_some());
-    let mut text = String::from("| program | ms | fuel | median | NaN rules | median |");
-    text += if counted { " fuel, instructions | NaN rules, instructions |\n" } else { "\n" };
-    text += "|---|---|---|---|---|---|";
-    text += if counted { "---|---|\n" } else { "\n" };
-    let mut line = |name: &str, millis: &str, all: &[f64]| {
+    let mut titles =
+        vec!["fuel", "median", "NaN rules", "median", "NaN rules without AVX-512", "median"];
+    if counted {
+        titles.extend(["fuel, instructions", "NaN rules, instructions without AVX-512"]);
+    }
+    let mut text = format!("| program | ms | {} |\n", titles.join(" | "));
+    text += &format!("|---|---|{}\n", "---|".repeat(titles.len()));
+    let mut line = |name: &str, millis: &str, all: &[Option<f64>]| {
         let _ = write!(text, "| {name} | {millis} |");
-        all.iter().for_each(|&ratio| _ = write!(text, " {} |", percent(ratio)));
+        all.iter().for_each(|&ratio| {
+            _ = write!(text, " {} |", ratio.map_or(String::new(), percent));
+        });
         text.push('\n');
     };
-    let ratios = |row: &Row| -> Vec<f64> {
-        let [fuel, nans] = costs(row.seconds.map(|(least, _)| least));
-        let [fuel_median, nans_median] = costs(row.seconds.map(|(_, median)| median));
-        let mut all = vec![fuel, fuel_median, nans, nans_median];
-        all.extend(row.instructions.iter().flat_map(|&counts| costs(counts)));
+    let ratios = |row: &Row| -> Vec<Option<f64>> {
+        let (least, median) = (costs(&row.least), costs(&row.median));
+        let mut all: Vec<_> = least.into_iter().zip(median).flat_map(|(a, b)| [a, b]).collect();
+        if counted {
+            let counts = row.instructions.as_deref().map(costs).unwrap_or_default();
+            all.extend(&counts[..2]);
+        }
         all
     };
     for row in rows {
-        line(&row.name, &format!("{:.1}", row.seconds[0].0 * 1e3), &ratios(row));
+        line(&row.name, &format!("{:.1}", row.least[0] * 1e3), &ratios(row));
     }
-    let means = |rows: &[&Row]| -> Vec<f64> {
-        let all: Vec<Vec<f64>> = rows.iter().map(|row| ratios(row)).collect();
-        let columns = all.first().map_or(0, Vec::len);
-        let mean = |at: usize| {
-            let logs = all.iter().filter_map(|row| row.get(at)).map(|ratio| ratio.ln());
-            (logs.sum::<f64>() / all.len() as f64).exp()
+    let columns = |rows: &[&Row], join: fn(&[f64]) -> f64| -> Vec<Option<f64>> {
+        let all: Vec<_> = rows.iter().map(|row| ratios(row)).collect();
+        let column = |at: usize| {
+            let column: Vec<f64> = all.iter().filter_map(|row| row[at]).collect();
+            (!column.is_empty()).then(|| join(&column))
         };
-        (0..columns).map(mean).collect()
+        (0..titles.len()).map(column).collect()
     };
+    let mean =
+        |of: &[f64]| (of.iter().map(|ratio| ratio.ln()).sum::<f64>() / of.len() as f64).exp();
+    let all: Vec<&Row> = rows.iter().collect();
     let floats: Vec<&Row> =
         rows.iter().filter(|row| FLOAT_KERNELS.contains(&row.name.as_str())).collect();
-    line("**geometric mean**", "", &means(&rows.iter().collect::<Vec<_>>()));
+    line("**geometric mean**", "", &columns(&all, mean));
     if !floats.is_empty() {
-        line("**mean of float kernels**", "", &means(&floats));
+        line("**mean of float kernels**", "", &columns(&floats, mean));
     }
-    let columns = rows.first().map_or(0, |row| ratios(row).len());
-    let worst =
-        |at: usize| rows.iter().filter_map(|row| ratios(row).get(at).copied()).fold(0.0, f64::max);
-    line("**worst**", "", &(0..columns).map(worst).collect::<Vec<_>>());
+    line("**worst**", "", &columns(&all, |of| of.iter().copied().fold(0.0, f64::max)));
     text
 }
 
@@ -296,7 +365,7 @@ fn command(args: &[String]) -> Result<()> {
     {
         return once(list, variant, program);
     }
-    let (mut rounds, mut counts, mut filter) = (7, false, "");
+    let (mut rounds, mut counts, mut compiles, mut filter) = (7, false, false, "");
     let mut rest = rest.iter();
     while let Some(arg) = rest.next() {
         match arg.as_str() {
@@ -305,9 +374,14 @@ fn command(args: &[String]) -> Result<()> {
                 rounds = value.ok_or("--rounds needs a number")?;
             }
             "--instructions" => counts = true,
+            "--compile" => compiles = true,
             other if other.starts_with('-') => return Err(format!("no option `{other}`\n{USAGE}")),
             other => filter = other,
         }
+    }
+    if compiles {
+        print!("{}", compile_costs(list, filter)?);
+        return Ok(());
     }
     let mut rows = Vec::new();
     for run in runs(list, filter)? {
@@ -319,8 +393,8 @@ fn command(args: &[String]) -> Result<()> {
         if counts {
             row.instructions = Some(instructions(list, &run.name)?);
         }
-        let [fuel, nans] = costs(row.seconds.map(|(least, _)| least));
-        eprintln!(" fuel {:>8}  NaN rules {:>8}", percent(fuel), percent(nans));
+        let [fuel, nans, _] = costs(&row.least).map(|ratio| percent(ratio.unwrap_or(1.0)));
+        eprintln!(" fuel {fuel:>8}  NaN rules {nans:>8}");
         rows.push(row);
     }
     print!("{}", table(&rows));
