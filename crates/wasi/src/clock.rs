@@ -64,6 +64,14 @@ impl Clock {
         matches!(self, Clock::Virtual { .. })
     }
 
+    /// When it starts, if it is virtual.
+    pub(crate) fn epoch(&self) -> Option<u64> {
+        match self {
+            Clock::Virtual { epoch, .. } => Some(*epoch),
+            Clock::Real { .. } => None,
+        }
+    }
+
     /// Reads a clock without advancing it.
     pub(crate) fn peek(&self, id: u32) -> Result<u64> {
         match self {

@@ -1,6 +1,7 @@
 //! All that one guest has of the world.
 
 use crate::clock::{Clock, VIRTUAL_EPOCH_NS, VIRTUAL_STEP_NS};
+use crate::inodes::Inodes;
 use crate::random::{DEFAULT_SEED, Random};
 use crate::stream::Stream;
 use crate::table::{Descriptor, OpenDir, Table};
@@ -19,6 +20,7 @@ pub struct WasiCtx {
     pub(crate) table: Table,
     pub(crate) clock: Clock,
     pub(crate) random: Random,
+    pub(crate) inodes: Inodes,
 }
 
 impl WasiCtx {
@@ -276,7 +278,7 @@ impl WasiCtxBuilder {
             let pushed = table.push(descriptor);
             debug_assert!(pushed.is_ok());
         }
-        WasiCtx { args, env, table, clock, random }
+        WasiCtx { args, env, table, clock, random, inodes: Inodes::default() }
     }
 }
 

@@ -1,7 +1,8 @@
 //! Reading directories.
 //!
 //! The host gives entries in an order of its own, which differs between file systems and runs. A
-//! guest sees `.` and `..` first and then the names in the order of their bytes. A directory is
+//! guest sees `.` and `..` first and then the names in the order of their bytes; where time is virtual, with
+//! numbers of its own (`inodes`). A directory is
 //! listed when it is read from the start, and the list is kept until it is read from the start or
 //! past its end again: so a guest that removes what it reads misses nothing. The cookie of an entry
 //! is the number of entries up to and including it.
@@ -17,16 +18,17 @@ use rustix::fs::{AtFlags, FileType, Mode, OFlags};
 pub(crate) struct Entry {
     /// As the host has it; it need not be UTF-8.
     name: Box<[u8]>,
+    /// The host's number, then the guest's.
     ino: u64,
     kind: u8,
 }
 
-/// The entries of a directory in the order in which guests see them.
-fn list(dir: &OpenDir) -> Result<Vec<Entry>> {
+/// The entries of a directory in the order in which guests see them, and the device they are on.
+fn list(dir: &OpenDir) -> Result<(Vec<Entry>, u64)> {
     // The directory itself may be open as a mere place to start paths from, which cannot be read.
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let readable = rustix::fs::openat(&dir.dir, c".", flags, Mode::empty())?;
-    let own = rustix::fs::fstat(&readable)?.st_ino;
+    let own = rustix::fs::fstat(&readable)?;
     let mut named = Vec::new();
     for entry in rustix::fs::Dir::read_from(&readable)? {
         let entry = entry?;
@@ -47,10 +49,10 @@ fn list(dir: &OpenDir) -> Result<Vec<Entry>> {
     // The parent may be outside of what the guest may see, so its number is not told.
     let dots = [&b"."[..], b".."].into_iter().map(|name| Entry {
         name: name.into(),
-        ino: own,
+        ino: own.st_ino,
         kind: filetype::DIRECTORY,
     });
-    Ok(dots.chain(named).collect())
+    Ok((dots.chain(named).collect(), own.st_dev))
 }
 
 /// `fd_readdir`: writes entries from a cookie on, as many as fit; the last may be cut off.
@@ -76,7 +78,11 @@ pub fn fd_readdir(
     mem.check(buffer, buffer_len)?;
     let entries = match ctx.table.take_listing(fd)? {
         Some(entries) if cookie != 0 => entries,
-        _ => list(ctx.table.dir(fd)?)?,
+        _ => {
+            let (mut entries, dev) = list(ctx.table.dir(fd)?)?;
+            entries.iter_mut().for_each(|entry| entry.ino = ctx.number((dev, entry.ino)));
+            entries
+        }
     };
     let mut rest = mem.slice_mut(buffer, buffer_len)?;
     let mut next = cookie;

@@ -9,13 +9,13 @@ use crate::{GuestMemory, WasiCtx, clock};
 use cap_std::fs::{Metadata, MetadataExt};
 use rustix::fs::{Advice, AtFlags, FallocateFlags, OFlags, SeekFrom, Stat, Timespec, Timestamps};
 use std::num::NonZeroU64;
-use std::os::fd::AsFd;
 
 /// `fd_close`: closes a descriptor.
 ///
 /// # Errors
 /// [`Errno::BadF`].
 pub fn fd_close(ctx: &mut WasiCtx, _mem: &mut GuestMemory<'_>, fd: u32) -> Result<()> {
+    ctx.note_written();
     ctx.table.remove(fd).map(drop)
 }
 
@@ -29,6 +29,7 @@ pub fn fd_renumber(
     from: u32,
     to: u32,
 ) -> Result<()> {
+    ctx.note_written();
     ctx.table.renumber(from, to)
 }
 
@@ -101,7 +102,9 @@ pub fn fd_allocate(
     len: u64,
 ) -> Result<()> {
     let file = ctx.table.file(fd)?;
-    Ok(rustix::fs::fallocate(&file.file, FallocateFlags::empty(), offset, len)?)
+    rustix::fs::fallocate(&file.file, FallocateFlags::empty(), offset, len)?;
+    ctx.written(fd);
+    Ok(())
 }
 
 /// `fd_sync`: brings content and metadata to disk.
@@ -238,7 +241,7 @@ pub fn fd_fdstat_set_rights(
 }
 
 /// What `filestat` tells.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub(crate) struct FileStat {
     pub(crate) dev: u64,
     pub(crate) ino: u64,
@@ -303,7 +306,8 @@ fn timestamp(seconds: i64, nanoseconds: i64) -> u64 {
 
 /// `fd_filestat_get`: writes what is known of an open file.
 ///
-/// Of a stream only the kind is told; the rest is zero.
+/// Of a stream only the kind is told; the rest is zero. Where time is virtual, numbers and times are the
+/// guest's own: see `inodes`.
 ///
 /// # Errors
 /// [`Errno::BadF`], [`Errno::Fault`].
@@ -314,11 +318,14 @@ pub fn fd_filestat_get(
     filestat: u32,
 ) -> Result<()> {
     let stat = match ctx.table.get(fd)? {
-        Descriptor::Stream(stream) => FileStat { kind: stream.filetype(), ..FileStat::default() },
+        Descriptor::Stream(stream) => {
+            return FileStat { kind: stream.filetype(), ..FileStat::default() }
+                .write(mem, filestat);
+        }
         Descriptor::File(file) => FileStat::of_host(&rustix::fs::fstat(&file.file)?),
         Descriptor::Dir(dir) => FileStat::of_host(&rustix::fs::fstat(&dir.dir)?),
     };
-    stat.write(mem, filestat)
+    ctx.told(stat).write(mem, filestat)
 }
 
 /// `fd_filestat_set_size`: cuts or extends a file.
@@ -333,11 +340,13 @@ pub fn fd_filestat_set_size(
 ) -> Result<()> {
     match ctx.table.get(fd)? {
         Descriptor::File(file) if file.rights & rights::FD_WRITE != 0 => {
-            Ok(rustix::fs::ftruncate(&file.file, size)?)
+            rustix::fs::ftruncate(&file.file, size)?;
         }
-        Descriptor::File(_) | Descriptor::Stream(_) => Err(Errno::Inval),
-        Descriptor::Dir(_) => Err(Errno::BadF),
+        Descriptor::File(_) | Descriptor::Stream(_) => return Err(Errno::Inval),
+        Descriptor::Dir(_) => return Err(Errno::BadF),
     }
+    ctx.written(fd);
+    Ok(())
 }
 
 /// What becomes of one timestamp.
@@ -399,20 +408,25 @@ pub fn fd_filestat_set_times(
     let (access, modification) = set_times(ctx, atim, mtim, flags)?;
     let times =
         Timestamps { last_access: host_time(access), last_modification: host_time(modification) };
-    let file = match ctx.table.get(fd)? {
+    let stat = match ctx.table.get(fd)? {
         Descriptor::Stream(_) => return Err(Errno::Inval),
         Descriptor::File(file) if file.rights & rights::FD_FILESTAT_SET_TIMES == 0 => {
             return Err(Errno::NotCapable);
         }
-        Descriptor::File(file) => file.file.as_fd(),
+        Descriptor::File(file) => {
+            rustix::fs::futimens(&file.file, &times)?;
+            rustix::fs::fstat(&file.file)?
+        }
         Descriptor::Dir(dir) => {
             dir.check_writable()?;
             dir.check_rights(rights::FD_FILESTAT_SET_TIMES)?;
             // It may be open as a mere place to start paths from, of which no times can be set.
-            return Ok(rustix::fs::utimensat(&dir.dir, c".", &times, AtFlags::empty())?);
+            rustix::fs::utimensat(&dir.dir, c".", &times, AtFlags::empty())?;
+            rustix::fs::fstat(&dir.dir)?
         }
     };
-    Ok(rustix::fs::futimens(file, &times)?)
+    ctx.set_times(Some((stat.st_dev, stat.st_ino)), access, modification);
+    Ok(())
 }
 
 /// `fd_prestat_get`: writes the length of the name of a preopened directory.

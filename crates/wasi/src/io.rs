@@ -161,6 +161,7 @@ pub fn fd_write(
         }
         _ => return Err(Errno::BadF),
     };
+    ctx.written(fd);
     mem.write_u32(nwritten, total)
 }
 
@@ -187,5 +188,6 @@ pub fn fd_pwrite(
         let at = offset.checked_add(done).ok_or(Errno::Inval)?;
         Ok(retry_on_intr(|| rustix::io::pwritev(&file.file, batch, at))?)
     })?;
+    ctx.written(fd);
     mem.write_u32(nwritten, total)
 }

@@ -51,6 +51,7 @@ mod ctx;
 mod dir;
 mod errno;
 mod fd;
+mod inodes;
 mod io;
 mod link;
 mod memory;

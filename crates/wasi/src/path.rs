@@ -11,13 +11,19 @@
 use crate::abi::{fdflags, lookupflags, oflags, rights};
 use crate::errno::{Errno, Result};
 use crate::fd::{FileStat, SetTime, set_times};
+use crate::inodes::{self, HostId};
 use crate::table::{Descriptor, OpenDir, OpenFile};
 use crate::{GuestMemory, WasiCtx};
 use cap_fs_ext::{DirExt, FollowSymlinks, OpenOptionsFollowExt, SystemTimeSpec};
-use cap_std::fs::{Dir, OpenOptions, OpenOptionsExt};
+use cap_std::fs::{Dir, MetadataExt, OpenOptions, OpenOptionsExt};
 use rustix::fs::OFlags;
 use std::os::unix::ffi::OsStrExt;
 use std::time::{Duration, UNIX_EPOCH};
+
+/// What `find` finds, where guests have files of their own numbers and times.
+fn if_virtual(ctx: &WasiCtx, find: impl FnOnce() -> Option<HostId>) -> Option<HostId> {
+    if ctx.clock.is_virtual() { find() } else { None }
+}
 
 /// Whether the last component of a path is followed when it is a symbolic link.
 fn follows(lookup: u32) -> Result<bool> {
@@ -48,7 +54,11 @@ pub fn path_create_directory(
     path_len: u32,
 ) -> Result<()> {
     let dir = changing(ctx, fd, rights::PATH_CREATE_DIRECTORY)?;
-    Ok(dir.dir.create_dir(mem.path(path, path_len)?)?)
+    let path = mem.path(path, path_len)?;
+    dir.dir.create_dir(path)?;
+    let made = if_virtual(ctx, || inodes::at(&dir.dir, path));
+    ctx.forget(made);
+    Ok(())
 }
 
 /// `path_filestat_get`: writes what is known of a file.
@@ -70,7 +80,7 @@ pub fn path_filestat_get(
     let path = mem.path(path, path_len)?;
     let metadata =
         if follows(lookup)? { dir.dir.metadata(path)? } else { dir.dir.symlink_metadata(path)? };
-    FileStat::of_metadata(&metadata).write(mem, filestat)
+    ctx.told(FileStat::of_metadata(&metadata)).write(mem, filestat)
 }
 
 fn time_spec(time: SetTime) -> Option<SystemTimeSpec> {
@@ -104,13 +114,17 @@ pub fn path_filestat_set_times(
     let path = mem.path(path, path_len)?;
     let follow = follows(lookup)?;
     let (atim, mtim) = set_times(ctx, atim, mtim, flags)?;
-    let (atim, mtim) = (time_spec(atim), time_spec(mtim));
     let dir = &ctx.table.dir(fd)?.dir;
     if follow {
-        DirExt::set_times(dir, path, atim, mtim)?;
+        DirExt::set_times(dir, path, time_spec(atim), time_spec(mtim))?;
     } else {
-        dir.set_symlink_times(path, atim, mtim)?;
+        dir.set_symlink_times(path, time_spec(atim), time_spec(mtim))?;
     }
+    let id = if_virtual(ctx, || {
+        let found = if follow { dir.metadata(path) } else { dir.symlink_metadata(path) };
+        found.ok().map(|metadata| (metadata.dev(), metadata.ino()))
+    });
+    ctx.set_times(id, atim, mtim);
     Ok(())
 }
 
@@ -206,6 +220,9 @@ pub fn path_open(
         return Err(Errno::Inval);
     }
     ctx.table.check_room()?;
+    let creates = oflags & oflags::CREAT != 0;
+    let was_there = !(creates && ctx.clock.is_virtual())
+        || if follow { dir.dir.metadata(path) } else { dir.dir.symlink_metadata(path) }.is_ok();
     let (file, is_dir) = if oflags & oflags::DIRECTORY != 0 {
         if oflags != oflags::DIRECTORY {
             return Err(Errno::Inval);
@@ -243,9 +260,17 @@ pub fn path_open(
         Descriptor::Dir(new)
     } else {
         let rights = rights::FILE & base & dir.inheriting;
-        Descriptor::File(OpenFile { file: cap_std::fs::File::from_std(file), rights })
+        let file = cap_std::fs::File::from_std(file);
+        Descriptor::File(OpenFile { file, rights, written: None })
     };
+    if !was_there && let Descriptor::File(file) = &descriptor {
+        let stat = rustix::fs::fstat(&file.file)?;
+        ctx.forget(Some((stat.st_dev, stat.st_ino)));
+    }
     let number = ctx.table.push(descriptor)?;
+    if !was_there || oflags & oflags::TRUNC != 0 {
+        ctx.written(number);
+    }
     mem.write_u32(opened, number)
 }
 
@@ -294,7 +319,11 @@ pub fn path_remove_directory(
     let path = mem.path(path, path_len)?;
     // The walk takes slashes at the end for another component, `.`, which cannot be removed.
     let name = path.trim_end_matches('/');
-    Ok(dir.dir.remove_dir(if name.is_empty() { path } else { name })?)
+    let name = if name.is_empty() { path } else { name };
+    let gone = if_virtual(ctx, || inodes::last_name(&dir.dir, name));
+    dir.dir.remove_dir(name)?;
+    ctx.forget(gone);
+    Ok(())
 }
 
 /// `path_rename`: gives a file or directory another name, and takes the place of what had it.
@@ -320,7 +349,14 @@ pub fn path_rename(
     if new_path.ends_with('/') && !old.dir.symlink_metadata(old_path)?.is_dir() {
         return Err(Errno::NotDir);
     }
-    Ok(old.dir.rename(old_path, &new.dir, new_path)?)
+    // Whose place it takes, if that is not its own.
+    let gone = if_virtual(ctx, || {
+        inodes::last_name(&new.dir, new_path)
+            .filter(|&id| inodes::at(&old.dir, old_path) != Some(id))
+    });
+    old.dir.rename(old_path, &new.dir, new_path)?;
+    ctx.forget(gone);
+    Ok(())
 }
 
 /// `path_symlink`: makes a symbolic link. It may not lead to an absolute path, so that it misleads
@@ -340,7 +376,10 @@ pub fn path_symlink(
 ) -> Result<()> {
     let dir = changing(ctx, fd, rights::PATH_SYMLINK)?;
     let (old_path, new_path) = (mem.path(old_path, old_len)?, mem.path(new_path, new_len)?);
-    Ok(dir.dir.symlink(old_path, new_path)?)
+    dir.dir.symlink(old_path, new_path)?;
+    let made = if_virtual(ctx, || inodes::at(&dir.dir, new_path));
+    ctx.forget(made);
+    Ok(())
 }
 
 /// `path_unlink_file`: removes a file or symbolic link.
@@ -356,5 +395,9 @@ pub fn path_unlink_file(
     path_len: u32,
 ) -> Result<()> {
     let dir = changing(ctx, fd, rights::PATH_UNLINK_FILE)?;
-    Ok(dir.dir.remove_file_or_symlink(mem.path(path, path_len)?)?)
+    let path = mem.path(path, path_len)?;
+    let gone = if_virtual(ctx, || inodes::last_name(&dir.dir, path));
+    dir.dir.remove_file_or_symlink(path)?;
+    ctx.forget(gone);
+    Ok(())
 }

@@ -35,6 +35,8 @@ pub(crate) struct OpenFile {
     pub(crate) file: File,
     /// What `fd_fdstat_get` reports; reading and writing also need theirs.
     pub(crate) rights: u64,
+    /// When it was last written through this descriptor, until that is noted (`inodes`).
+    pub(crate) written: Option<u64>,
 }
 
 /// An open directory.
@@ -121,6 +123,14 @@ impl Table {
     /// The descriptor with a number.
     pub(crate) fn get_mut(&mut self, fd: u32) -> Result<&mut Descriptor> {
         self.slots.get_mut(fd as usize).and_then(Option::as_mut).ok_or(Errno::BadF)
+    }
+
+    /// All open files.
+    pub(crate) fn files_mut(&mut self) -> impl Iterator<Item = &mut OpenFile> {
+        self.slots.iter_mut().flatten().filter_map(|descriptor| match descriptor {
+            Descriptor::File(file) => Some(file),
+            Descriptor::Stream(_) | Descriptor::Dir(_) => None,
+        })
     }
 
     /// Takes the descriptor with a number out; the number is free then.
