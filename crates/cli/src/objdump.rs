@@ -64,9 +64,14 @@ fn wanted(module: &Module, options: &Objdump) -> Result<Vec<bool>> {
     Ok(wanted)
 }
 
+/// The name of a function, cut where it is too long to be read: it may stand in each line of a list.
 fn title(func: &ModuleFunction) -> String {
+    const SHOWN: usize = 256;
     match &func.name {
-        Some(name) => plain(name).into_owned(),
+        Some(name) => match name.char_indices().nth(SHOWN) {
+            None => plain(name).into_owned(),
+            Some((end, _)) => format!("{}…", plain(&name[..end])),
+        },
         None => format!("function {}", func.index),
     }
 }

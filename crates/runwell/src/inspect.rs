@@ -1,5 +1,6 @@
 //! What the compiler makes of functions, and what machine code modules have, for tools.
 
+use crate::trap::Shown;
 use crate::{Engine, Error, Module, Result, Trap};
 use runwell_compiler::InspectError;
 
@@ -42,7 +43,9 @@ pub fn traps(module: &Module) -> impl Iterator<Item = (usize, Trap)> + '_ {
     traps.map(|&(offset, code)| (offset as usize, Trap::from_code(code)))
 }
 
-/// Lists a part of the machine code of a module, which belongs to one function, as text.
+/// Lists a part of the machine code of a module, which belongs to one function, as text. Names of functions
+/// that are called are cut where they are longer than a few hundred characters: a call of two bytes may be
+/// of one whose name has a hundred thousand.
 ///
 /// # Panics
 /// When `range` is not a part of [`Module::text`].
@@ -53,7 +56,7 @@ pub fn disassemble(module: &Module, range: std::ops::Range<usize>) -> Vec<Line> 
         let own = funcs.binary_search_by_key(&offset, |func| func.start).ok()? as u32;
         let index = inner.info.imported_funcs() + own;
         Some(match inner.func_name(index) {
-            Some(name) => name.to_string(),
+            Some(name) => Shown(name).to_string(),
             None => format!("function {index}"),
         })
     };

@@ -229,7 +229,7 @@ impl WasmBacktrace {
 const SHOWN: usize = 256;
 
 /// A name, cut where it is too long to be read.
-struct Shown<'a>(&'a str);
+pub(crate) struct Shown<'a>(pub(crate) &'a str);
 
 impl fmt::Display for Shown<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

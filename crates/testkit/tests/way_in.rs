@@ -360,6 +360,26 @@ fn linking_is_in_proportion_to_names() {
     assert!(many < 4.0 * few, "{:.2} µs, then {:.2} µs per import", few * 1e6, many * 1e6);
 }
 
+/// A call of two bytes, of a function whose name is as long as may be, does not list that name whole.
+#[test]
+fn listings_do_not_repeat_long_names() {
+    let _alone = alone();
+    let engine = Engine::default();
+    let family = runwell_bombs::find("names_called").unwrap();
+    let rate = |size: usize| {
+        let wasm = (family.make)(size);
+        let module = Module::from_binary(&engine, &wasm).unwrap();
+        let caller = module.functions().next().unwrap();
+        let range = caller.offset..caller.offset + caller.len;
+        let lines = runwell::inspect::disassemble(&module, range);
+        let text: usize = lines.iter().filter_map(|line| Some(line.text.as_ref()?.len())).sum();
+        assert!(lines.len() > size / 8, "{} lines", lines.len());
+        text as f64 / wasm.len() as f64
+    };
+    let (small, large) = (rate(16 << 10), rate(256 << 10));
+    assert!(large < 400.0 && large < 2.5 * small, "{small:.0}, then {large:.0} of text");
+}
+
 /// An item of each kind under a name that nobody has, so that the error says so.
 #[test]
 fn errors_about_long_names_are_made_once() {
