@@ -148,7 +148,7 @@ declare! {
         let ty = wasm.ty(&[], &[]);
         wasm.func(ty, &[], |f| (0..n).for_each(|_| { f.call(1); }));
         let callee = wasm.func(ty, &[], |_| {});
-        let name = "n".repeat((bytes / 2).clamp(1, STRING));
+        let name = "n".repeat((bytes / 16).clamp(1, STRING));
         named(&mut wasm, callee, [name].into_iter());
         wasm.finish()
     };
@@ -156,7 +156,7 @@ declare! {
     |bytes, n| {
         let mut wasm = Wasm::new();
         let ty = wasm.ty(&[], &[]);
-        let callee = wasm.import_func(&"n".repeat((bytes / 2).clamp(1, STRING)), ty);
+        let callee = wasm.import_func(&"n".repeat((bytes / 16).clamp(1, STRING)), ty);
         wasm.func(ty, &[], |f| (0..n).for_each(|_| { f.call(callee); }));
         wasm.finish()
     };
@@ -177,7 +177,7 @@ declare! {
         });
         let mut locals = IndirectNameMap::new();
         let mut map = NameMap::new();
-        map.append(0, &"n".repeat((bytes / 2).clamp(1, STRING)));
+        map.append(0, &"n".repeat((bytes / 16).clamp(1, STRING)));
         locals.append(func, &map);
         let mut section = NameSection::new();
         section.locals(&locals);
