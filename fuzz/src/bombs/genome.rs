@@ -258,6 +258,7 @@ fn of_body(
         });
         validator.op(at, &op).ok()?;
     }
+    ops.finish().ok()?;
     let at = (ops.original_position() - start) as usize;
     points.push(Point { at, height: 0, depth: 0 });
     Some((points, validator.into_allocations()))
