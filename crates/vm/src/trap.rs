@@ -136,6 +136,11 @@ fn guest_fault(signal: c_int, info: &siginfo_t, context: &mut ucontext_t) -> boo
             return true;
         }
         let Some(code) = code else { return false };
+        // Linux answers with this where a page should be there and cannot be had, because its memory is broken
+        // for instance. That must not look like an access outside.
+        if signal == libc::SIGBUS && cfg!(target_os = "linux") {
+            return false;
+        }
         let is_access = signal == libc::SIGSEGV || signal == libc::SIGBUS;
         // SAFETY: these signals carry an address.
         let address = is_access.then(|| unsafe { info.si_addr() } as u64);

@@ -255,6 +255,36 @@ fn signals_sent_to_a_guest_are_passed_on() {
     assert_signal(&child("signals_sent_to_a_guest_are_passed_on"), libc::SIGFPE);
 }
 
+/// A page of a guest's memory that the system cannot deliver is the system's failure, and no trap.
+#[test]
+fn pages_that_cannot_be_had_end_the_process() {
+    if is_child() {
+        let store = Store::new();
+        let memory = &store.instances[0].memory;
+        assert_eq!(store.call("load", &[0x2000]).unwrap()[0], 0);
+        // A page of a file that has none.
+        let path = std::env::temp_dir().join(format!("runwell-empty-{}", std::process::id()));
+        let file = std::fs::File::create_new(&path).unwrap();
+        std::fs::remove_file(&path).unwrap();
+        // SAFETY: the page is the memory's, which is used by nobody now.
+        let page = unsafe {
+            libc::mmap(
+                memory.base().add(0x2000).cast(),
+                4096,
+                libc::PROT_READ,
+                libc::MAP_PRIVATE | libc::MAP_FIXED,
+                std::os::fd::AsRawFd::as_raw_fd(&file),
+                0,
+            )
+        };
+        assert_ne!(page, libc::MAP_FAILED);
+        assert!(store.call("load", &[1 << 20]).is_err());
+        let _ = store.call("load", &[0x2000]);
+        unreachable!("the process has died");
+    }
+    assert_signal(&child("pages_that_cannot_be_had_end_the_process"), libc::SIGBUS);
+}
+
 #[test]
 fn a_hosts_own_stack_overflow_is_reported_as_ever() {
     #[allow(unconditional_recursion)]
