@@ -6,8 +6,8 @@
 //! linked: it runs on a thread of its own while the machine code runs, and whenever control goes from
 //! guests to the host both are compared: which import is called with what, or what comes back, memories,
 //! globals and tables, and, where guests are metered, the fuel that was used, which here is a plain count
-//! of executed operators ([`count`]). The host is asked once; what it answers and changes goes to both
-//! (`lockstep`).
+//! of executed operators ([`count`]). Calls that end for want of fuel or stack are no exception. The host is
+//! asked once; what it answers and changes goes to both (`lockstep`).
 //!
 //! ```
 //! use runwell::{Engine, Linker, Module, Store};

@@ -171,7 +171,8 @@ impl Memory {
         16
     }
 
-    /// Where its content is. It stays there while the store lives.
+    /// Where its content is. It stays there while the store lives. Nobody knows what is written there: not
+    /// while a call waits for fuel ([`crate::SuspendedCall::resume`]).
     pub fn data_ptr(&self, store: impl AsContext) -> *mut u8 {
         self.raw(store.as_context().opaque()).base()
     }
