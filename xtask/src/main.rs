@@ -77,7 +77,7 @@ const STEPS: &[Step] = &[
     },
     Step {
         name: "costs",
-        takes: "[--rounds N] [--instructions] [FILTER]",
+        takes: "[--compile] [--rounds N] [--instructions] [FILTER]",
         does: "what fuel and the rules for NaNs cost over the corpus",
         run: costs::command,
     },
