@@ -114,6 +114,8 @@ pub struct Codegen {
     selection: lower::Scratch,
     allocator: regalloc::Allocator,
     emitter: <X64 as Machine>::Emitter,
+    /// Bytes of the data that compiling the last function made.
+    bytes: usize,
 }
 
 impl fmt::Debug for Codegen {
@@ -197,7 +199,7 @@ impl Codegen {
 
     /// Bytes of the data that compiling the last function made, its machine code aside.
     pub fn bytes(&self) -> usize {
-        self.code.bytes() + self.selection.bytes() + self.allocator.bytes()
+        self.bytes
     }
 
     fn run(
@@ -234,6 +236,10 @@ impl Codegen {
         if let Some(listing) = &mut listing {
             listing.machine = X64::disassemble(&compiled);
         }
+        self.bytes = self.code.bytes() + self.selection.bytes() + self.allocator.bytes();
+        // The code of a large function is copied next.
+        self.code.release();
+        self.allocator.release();
         Ok(compiled)
     }
 }

@@ -278,16 +278,18 @@ pub fn lower<M: Machine>(
     scratch::fill(&mut scratch.vreg_of, func.insts.len(), VReg::NONE);
     scratch.tile.clear();
     code.clear();
-    // What selection usually makes; it may be more. The checks of an indirect call take nine, and what is
-    // loaded from a home is part of another instruction.
-    let (mut checks, mut values) = (0, func.insts.len());
+    // What selection usually makes; it may be more. The checks of an indirect call take one, so does the
+    // condition of a branch, and what is loaded from a home is part of another instruction.
+    let (mut calls, mut branches, mut values) = (0, 0, func.insts.len());
     for inst in &func.insts {
-        checks += usize::from(inst.op == Op::CallIndirect);
+        calls += usize::from(inst.op == Op::CallIndirect);
+        branches += usize::from(inst.op == Op::BrIf);
         values -= usize::from(inst.op == Op::HomeLoad);
     }
     work.charge(Pass::Lower, func.insts.len() / 16);
-    scratch::room(&mut code.insts, values + 10 * checks);
-    scratch::room(&mut code.operands, 2 * values + 8 * checks);
+    // One more defines the arguments.
+    scratch::room(&mut code.insts, 1 + values + calls + branches);
+    scratch::room(&mut code.operands, 2 * (values + calls));
     scratch::room(&mut code.vregs, values);
     code.clobber_sets.push(RegSet::EMPTY);
     code.blocks.resize(func.blocks.len(), VBlock::default());
@@ -401,7 +403,7 @@ impl Lower<'_> {
 
     fn end_tile(&mut self) {
         self.shared = false;
-        self.code.insts.extend(self.scratch.tile.drain(..).rev());
+        scratch::extend(&mut self.code.insts, self.scratch.tile.drain(..).rev());
     }
 
     /// Adds an outgoing edge of the current block. Constants among its arguments are made in the

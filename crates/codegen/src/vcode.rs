@@ -372,6 +372,18 @@ impl VCode {
         scratch::trim(&mut self.args);
     }
 
+    /// Empties it, when nobody will look at it any more, and gives back what is large.
+    pub(crate) fn release(&mut self) {
+        scratch::release(&mut self.insts);
+        scratch::release(&mut self.operands);
+        scratch::release(&mut self.vregs);
+        scratch::release(&mut self.blocks);
+        scratch::release(&mut self.edges);
+        scratch::release(&mut self.params);
+        scratch::release(&mut self.args);
+        self.clear();
+    }
+
     /// Empties it, keeping its allocations.
     pub fn clear(&mut self) {
         self.insts.clear();

@@ -203,12 +203,13 @@ impl Function {
         scratch::trim(&mut self.loops);
     }
 
-    /// Gives back the instructions of a large function, when nobody will look at them any more.
+    /// Gives back the instructions and blocks of a large function, when nobody will look at them any more.
     pub fn release(&mut self) {
         if self.insts.len() >= scratch::LARGE {
             scratch::release(&mut self.insts);
             scratch::release(&mut self.src);
             scratch::release(&mut self.consts);
+            scratch::release(&mut self.blocks);
         }
     }
 

@@ -44,6 +44,15 @@ fn grow<T>(vec: &mut Vec<T>) {
     }
 }
 
+/// Appends several, as [`push`].
+#[inline]
+pub fn extend<T>(vec: &mut Vec<T>, values: impl ExactSizeIterator<Item = T>) {
+    if vec.capacity() - vec.len() < values.len() {
+        grow(vec);
+    }
+    vec.extend(values);
+}
+
 /// Gives back the room behind the elements of a large `vec`, when it is more than an eighth of them.
 pub fn trim<T>(vec: &mut Vec<T>) {
     let len = vec.len();

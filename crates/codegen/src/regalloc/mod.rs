@@ -32,6 +32,7 @@ mod state;
 
 use crate::lower::CHECK_EVERY;
 use crate::vcode::{PReg, RegSet, VCode};
+use runwell_ir::scratch;
 use runwell_ir::work::{Fallback, Pass, Stopped, Work};
 use state::{Regs, Scratch, Walk};
 
@@ -125,6 +126,16 @@ impl Allocation {
             + size_of_val(&*self.edges)
             + size_of_val(&*self.edge_moves)
             + size_of_val(&*self.slot_bytes)
+    }
+
+    /// Empties it, when nobody will look at it any more, and gives back what is large.
+    fn release(&mut self) {
+        scratch::release(&mut self.locs);
+        scratch::release(&mut self.moves);
+        scratch::release(&mut self.edges);
+        scratch::release(&mut self.edge_moves);
+        scratch::release(&mut self.slot_bytes);
+        self.clear();
     }
 
     /// Empties it, keeping its allocations.
@@ -230,6 +241,11 @@ impl Allocator {
     /// An allocator.
     pub fn new() -> Allocator {
         Allocator::default()
+    }
+
+    /// Gives back what the last run made of a large function.
+    pub(crate) fn release(&mut self) {
+        self.out.release();
     }
 
     /// Bytes of the data that the last run made.
