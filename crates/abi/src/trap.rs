@@ -19,9 +19,11 @@ pub enum TrapCode {
     BadSignature = 4,
     /// Signed division overflow, or a conversion result out of range.
     IntegerOverflow = 5,
-    /// Integer division by zero.
+    /// Integer division by zero. In the trap table of an image: a division, and its divisor says why it
+    /// traps.
     IntegerDivisionByZero = 6,
-    /// A NaN converted to an integer.
+    /// A NaN converted to an integer. In the trap table of an image: a conversion whose number is not
+    /// in range, and the parity flag says if it is a NaN.
     BadConversionToInteger = 7,
     /// The call stack is exhausted.
     StackOverflow = 8,

@@ -26,8 +26,15 @@ pub const LIBCALL_STUB: u32 = 16;
 pub const HOST_DATA: u32 = 24;
 /// Address of the stub that loads a call's arguments, see [`SpreadCode`](crate::call::SpreadCode).
 pub const SPREAD_STUB: u32 = 32;
+/// Address of the stub that converts a double in the scratch register for floats to an unsigned 64-bit
+/// integer in the one for integers, saturating. It changes nothing else but flags: the carry flag says that
+/// the number is out of range, and then the parity flag that it is none.
+pub const TRUNCATE_STUB: u32 = 40;
+/// Addresses of the stubs that convert an unsigned 64-bit integer in the scratch register for integers to a
+/// single and to a double in the one for floats. The integer is lost, and so are flags.
+pub const CONVERT_STUBS: [u32; 2] = [48, 56];
 /// Size of the fixed head.
-pub const HEAD_BYTES: u32 = 48;
+pub const HEAD_BYTES: u32 = 64;
 
 /// Runtime record: guest stack pointer, saved while host code runs.
 pub const RT_GUEST_SP: u32 = 0;

@@ -31,14 +31,7 @@ const SHARE: f64 = 0.5;
 
 /// Families that do not keep the bound, and why. This table only ever gets shorter: a family that
 /// keeps the bound must not be in it.
-const KNOWN: &[(&str, &str)] = &[
-    ("pile_returns", "two bytes load one of the values that a wide call gives, and return"),
-    ("pile_call_indirect", "three bytes load one of the values that a wide call gives, and call"),
-    ("dense_call_indirect", "three bytes check a bound, an element and a type, and call"),
-    ("dense_trunc_u64", "one byte converts, with three checks"),
-    ("dense_trunc_u64_f32", "as dense_trunc_u64"),
-    ("dense_sat_u64", "as dense_trunc_u64"),
-];
+const KNOWN: &[(&str, &str)] = &[];
 
 /// The same for metered code alone.
 const KNOWN_METERED: &[(&str, &str)] = &[

@@ -156,6 +156,10 @@ fn guest_fault(signal: c_int, info: &siginfo_t, context: &mut ucontext_t) -> boo
                 {
                     TrapCode::IntegerOverflow
                 }
+                // What was compared before says whether there was a number at all.
+                Some(TrapCode::BadConversionToInteger) if !sys::trapped_parity(context) => {
+                    TrapCode::IntegerOverflow
+                }
                 Some(trap) => trap,
                 None => return false,
             }

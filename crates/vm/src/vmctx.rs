@@ -3,7 +3,8 @@
 use crate::{InstanceData, Memory, Runtime, Table, libcalls, sys};
 use runwell_abi::VmctxLayout;
 use runwell_abi::vmctx::{
-    FUEL_STUB, FuncRefDef, HOST_DATA, LIBCALL_STUB, MemoryEntry, RUNTIME, SPREAD_STUB, TableDef,
+    CONVERT_STUBS, FUEL_STUB, FuncRefDef, HOST_DATA, LIBCALL_STUB, MemoryEntry, RUNTIME,
+    SPREAD_STUB, TRUNCATE_STUB, TableDef,
 };
 use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
 use std::ptr::NonNull;
@@ -33,6 +34,10 @@ impl Vmctx {
         this.write(LIBCALL_STUB, libcalls::stub_address());
         this.write(FUEL_STUB, sys::fuel_stub_address());
         this.write(SPREAD_STUB, sys::spread_stub_address());
+        this.write(TRUNCATE_STUB, sys::truncate_stub_address());
+        for (offset, stub) in CONVERT_STUBS.into_iter().zip(sys::convert_stub_addresses()) {
+            this.write(offset, stub);
+        }
         this
     }
 

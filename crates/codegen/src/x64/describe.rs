@@ -69,6 +69,12 @@ pub(super) fn describe(inst: &VInst) -> String {
         MOp::HomeSelect => drop(write!(text, " {} or {}", inst.disp, inst.disp + 1)),
         MOp::HomePass => drop(write!(text, " {} from {}", aux.count(), inst.disp)),
         MOp::HomeTake => drop(write!(text, " {} to {}", aux.count(), inst.disp)),
+        MOp::Callee => {
+            if aux.src() == Src::Imm as u32 {
+                let _ = write!(text, " element {}", inst.disp);
+            }
+            let _ = write!(text, " of table {} type {}", aux.table(), inst.imm);
+        }
         MOp::Call | MOp::TailCall => drop(write!(text, " function {}", inst.imm as u32)),
         MOp::CallLib => {
             let helper = usize::try_from(inst.imm).ok().and_then(|at| LibCall::ALL.get(at));
@@ -129,7 +135,8 @@ fn has_size(op: MOp) -> bool {
         | MOp::CvtU64
         | MOp::Trunc
         | MOp::MovFromF
-        | MOp::MovToF => true,
+        | MOp::MovToF
+        | MOp::Callee => true,
         MOp::Args
         | MOp::MovImm
         | MOp::MovX

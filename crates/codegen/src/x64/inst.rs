@@ -155,6 +155,9 @@ mops! {
     Ret,
     /// Trap with the kind as code.
     Ud2,
+    /// `def = the function in element a|disp|mem of a table`, if there is one and it has type `imm`; size is
+    /// the index's.
+    Callee,
     /// Call of a function of the module; `imm` is its index.
     Call,
     /// Call through the record in rax, of another instance.
@@ -481,6 +484,8 @@ fields! {
     count with_count 15 10;
     /// Calls that load their arguments from homes, number `disp` on: [`spread_types`], else 0.
     spread with_spread 15 17;
+    /// Which table.
+    table with_table 15 16;
     /// 1 if the memory access may trap.
     traps with_traps 23 1;
     /// 1 if only the zero flag of the result is looked at.

@@ -144,10 +144,26 @@ fn positions(
     }
     ensure(compiled.srclocs.first().is_some_and(|&(at, _)| at == 0), || "no source".to_string())?;
     let mut left = traps.iter().peekable();
+    // Whether the flags are those of a comparison of floats, or of the stub that says the same: the runtime
+    // looks at them to tell a NaN from a number out of range.
+    let mut compared = false;
     for inst in insts {
         let trap = left.next_if(|&&(at, _)| u64::from(at) == inst.ip()).map(|&(_, code)| code);
         let explicit = inst.mnemonic() == Mnemonic::Ud2;
         ensure(trap.is_some() || !explicit, || format!("a trap without code at {:#x}", inst.ip()))?;
+        if trap == Some(TrapCode::BadConversionToInteger) {
+            ensure(explicit && compared, || format!("{inst} at {:#x} without flags", inst.ip()))?;
+        }
+        compared = match inst.mnemonic() {
+            Mnemonic::Ucomiss | Mnemonic::Ucomisd => true,
+            Mnemonic::Xor => inst.op0_register() == inst.op1_register(),
+            Mnemonic::Call => {
+                inst.memory_base() == Register::R14
+                    && inst.memory_displacement64() == u64::from(vmctx::TRUNCATE_STUB)
+            }
+            Mnemonic::Mov => compared,
+            _ => compared && inst.flow_control() == FlowControl::ConditionalBranch,
+        };
         let Some(code) = trap.filter(|_| !explicit) else { continue };
         let operands = (0..inst.op_count()).any(|at| inst.op_kind(at) == OpKind::Memory);
         let faults = match code {
@@ -156,6 +172,8 @@ fn positions(
             TrapCode::IntegerDivisionByZero => {
                 matches!(inst.mnemonic(), Mnemonic::Div | Mnemonic::Idiv) && !operands
             }
+            // The type of the function that there is not.
+            TrapCode::IndirectCallToNull => operands && inst.mnemonic() == Mnemonic::Cmp,
             _ => false,
         };
         ensure(faults, || format!("{inst} does not trap with {code:?}"))?;
@@ -218,10 +236,11 @@ fn registers(
         let leaves = matches!(inst.flow_control(), FlowControl::Return);
         let released = at > 0 && insts[at - 1].mnemonic() == Mnemonic::Add;
         ensure(!leaves || compiled.frame_bytes == 0 || released, || "keeps its frame".to_string())?;
-        // The stub for fuel aligns the stack itself.
-        let for_fuel = inst.memory_base() == R14
-            && inst.memory_displacement64() == u64::from(vmctx::FUEL_STUB);
-        if inst.mnemonic() == Mnemonic::Call && !for_fuel {
+        // The stub for fuel aligns the stack itself, and those for conversions take none.
+        let [single, double] = vmctx::CONVERT_STUBS;
+        let anyhow = [vmctx::FUEL_STUB, vmctx::TRUNCATE_STUB, single, double].map(u64::from);
+        let anyhow = inst.memory_base() == R14 && anyhow.contains(&inst.memory_displacement64());
+        if inst.mnemonic() == Mnemonic::Call && !anyhow {
             let frame = compiled.frame_bytes;
             ensure(frame % 16 == 8, || format!("a call from a frame of {frame} bytes"))?;
         }

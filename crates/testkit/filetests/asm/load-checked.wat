@@ -6,7 +6,7 @@
 func 0:
 ; 26 bytes of instructions, 0 of constants and tables, frame of 0 bytes
      wasm  offset  bytes                          instruction
-     0x20       0  49 8b 46 38                    mov rax, [r14+0x38]
+     0x20       0  49 8b 46 48                    mov rax, [r14+0x48]
                 4  48 8d 4f 18                    lea rcx, [rdi+0x18]
                 8  48 3b 48 08                    cmp rcx, [rax+8]
                 c  0f 87 06 00 00 00              ja 0x18

@@ -71,6 +71,9 @@ unsafe extern "C" {
     static runwell_vm_host_thunk_few: u8;
     static runwell_vm_libcall_stub: u8;
     static runwell_vm_spread_stub: u8;
+    static runwell_vm_truncate_stub: u8;
+    static runwell_vm_convert_stub_single: u8;
+    static runwell_vm_convert_stub_double: u8;
     static runwell_vm_stubs: u8;
     static runwell_vm_stubs_end: u8;
 }
@@ -535,6 +538,60 @@ global_asm!(
     "runwell_vm_spread_int r10d r10b r8d r8",
     "runwell_vm_spread_int r10d r10b r9d r9",
     "ret",
+
+    // The double in xmm15 as an unsigned integer in r11: 2^64 - 1 from 2^64 on, zero for what is negative
+    // and for a NaN. The carry flag is set where the number is not in range, and then the parity flag for a
+    // NaN. All other registers are kept.
+    ".balign 16",
+    ".hidden runwell_vm_truncate_stub",
+    ".globl runwell_vm_truncate_stub",
+    "runwell_vm_truncate_stub:",
+    "cvttsd2si r11, xmm15",
+    "test r11, r11",
+    "js 2f",
+    "ret",
+    // From 2^63 on, or not in range: what is above 2^63, converted, with the top bit set. That bit is set
+    // before where this does not fit either.
+    "2:",
+    "subsd xmm15, qword ptr [rip + runwell_vm_power_63]",
+    "cvttsd2si r11, xmm15",
+    "btc r11, 63",
+    "jc 3f",
+    "ret",
+    "3:",
+    "ucomisd xmm15, qword ptr [rip + runwell_vm_power_63]",
+    "jae 4f",
+    // Below or unordered, as the flags go on to say.
+    "mov r11d, 0",
+    "ret",
+    "4:",
+    "mov r11, -1",
+    "stc",
+    "ret",
+
+    // The unsigned integer in r11 as a float in xmm15: with the top bit set, half of it, the bit that is
+    // lost kept sticky for the rounding, and doubled. All other registers are kept.
+    ".macro runwell_vm_convert_stub_for name convert add",
+    ".balign 16",
+    ".hidden \\name",
+    ".globl \\name",
+    "\\name:",
+    "xorps xmm15, xmm15",
+    "test r11, r11",
+    "js 2f",
+    "\\convert xmm15, r11",
+    "ret",
+    "2:",
+    "shr r11, 1",
+    "jnc 3f",
+    "or r11, 1",
+    "3:",
+    "\\convert xmm15, r11",
+    "\\add xmm15, xmm15",
+    "ret",
+    ".endm",
+    "runwell_vm_convert_stub_for runwell_vm_convert_stub_single cvtsi2ss addss",
+    "runwell_vm_convert_stub_for runwell_vm_convert_stub_double cvtsi2sd addsd",
     ".hidden runwell_vm_stubs_end",
     ".globl runwell_vm_stubs_end",
     "runwell_vm_stubs_end:",
@@ -543,6 +600,8 @@ global_asm!(
     ".pushsection .rodata.runwell_vm, \"a\", @progbits",
     ".balign 4",
     "runwell_vm_mxcsr: .long 0x1f80",
+    ".balign 8",
+    "runwell_vm_power_63: .quad 0x43e0000000000000",
     ".balign 16",
     // 1 and three quarters of its last place, both ways; two denormals; normal numbers whose difference
     // is none. Then the sums.
@@ -684,6 +743,19 @@ pub(crate) fn spread_stub_address() -> u64 {
     &raw const runwell_vm_spread_stub as u64
 }
 
+/// The stub by which guests convert floats to unsigned 64-bit integers.
+pub(crate) fn truncate_stub_address() -> u64 {
+    &raw const runwell_vm_truncate_stub as u64
+}
+
+/// The stubs by which guests convert unsigned 64-bit integers to singles and to doubles.
+pub(crate) fn convert_stub_addresses() -> [u64; 2] {
+    [
+        &raw const runwell_vm_convert_stub_single as u64,
+        &raw const runwell_vm_convert_stub_double as u64,
+    ]
+}
+
 /// Program counter and stack pointer of an interrupted context.
 pub(crate) fn trapped_pc_sp(context: &libc::ucontext_t) -> (u64, u64) {
     let regs = &context.uc_mcontext.gregs;
@@ -730,6 +802,12 @@ pub(crate) unsafe fn set_host_mode(host_sp: u64, mode: u32) {
 /// The fuel that an interrupted context has left, in metered code.
 pub(crate) fn trapped_fuel(context: &libc::ucontext_t) -> u64 {
     context.uc_mcontext.gregs[libc::REG_R13 as usize] as u64
+}
+
+/// The parity flag of an interrupted context: a comparison of floats sets it when they are unordered.
+pub(crate) fn trapped_parity(context: &libc::ucontext_t) -> bool {
+    const PARITY: i64 = 1 << 2;
+    context.uc_mcontext.gregs[libc::REG_EFL as usize] & PARITY != 0
 }
 
 /// What the interrupted instruction, a division, divides by.

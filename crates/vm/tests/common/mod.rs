@@ -52,7 +52,7 @@ global_asm!(
     "  mov r15, [rax + 16]",
     "  call [rax]",
     "  mov r14, [rsp]",
-    "  mov r15, [r14 + 48]",
+    "  mov r15, [r14 + 64]",
     ".endm",
     ".pushsection .rodata.guest_funcs, \"a\", @progbits",
     ".globl guest_funcs, guest_funcs_end",
@@ -159,11 +159,11 @@ global_asm!(
     "end unchecked",
     // calls imported function 0 with its own arguments
     "func import0, 24",
-    "call_import 64",
+    "call_import 80",
     "end import0",
     // calls imported function 0, gives MXCSR
     "func mode, 24",
-    "call_import 64",
+    "call_import 80",
     "stmxcsr [rsp + 8]",
     "mov eax, [rsp + 8]",
     "end mode",
@@ -200,7 +200,7 @@ global_asm!(
     "end helper",
     // tail call of imported function 0
     "func tail, 8",
-    "mov rax, [r14 + 64]",
+    "mov rax, [r14 + 80]",
     "mov r10, r14",
     "mov r14, [rax + 8]",
     "mov r15, [rax + 16]",
@@ -340,7 +340,7 @@ impl Store {
             ..VmctxCounts::default()
         };
         let layout = VmctxLayout::new(counts);
-        assert_eq!((layout.memory(0), layout.imported_func(0)), (48, 64));
+        assert_eq!((layout.memory(0), layout.imported_func(0)), (64, 80));
         let vmctx = Vmctx::new(&layout, &self.runtime);
         let memory = MemoryType { min: 1, max: Some(10), is64: false };
         let memory = Owned::new(Memory::new(memory, u64::MAX).unwrap());

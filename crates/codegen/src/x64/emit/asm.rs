@@ -70,6 +70,9 @@ const UNBOUND: u32 = u32::MAX;
 /// would count twice at the peak of memory, for small ones the reused memory is worth more.
 const LARGE: usize = 1 << 16;
 
+/// What most machine operations are shorter than.
+const LONGEST: usize = 256;
+
 /// What was collected in `list`, which is cleared before it is used again.
 pub(super) fn hand_over<T: Clone>(list: &mut Vec<T>) -> Vec<T> {
     if list.len() < LARGE { list.clone() } else { core::mem::take(list) }
@@ -163,6 +166,15 @@ impl Asm {
     /// Makes room for about `bytes` of code. Nothing has been encoded yet.
     pub(super) fn expect(&mut self, bytes: usize) {
         scratch::room(&mut self.code, bytes);
+    }
+
+    /// Sees to it that code that is large already grows by a quarter at a time.
+    #[inline]
+    pub(super) fn grow(&mut self) {
+        let (len, room) = (self.code.len(), self.code.capacity());
+        if room - len < LONGEST && len >= LARGE {
+            self.code.reserve_exact(len / 4);
+        }
     }
 
     pub(super) fn clear(&mut self) {
@@ -658,11 +670,6 @@ impl Asm {
 
     pub(super) fn bt_i(&mut self, size: u32, reg: u8, bit: i32) {
         self.op(Op::new(0x0fba).wide(size).imm(1), 4, Rm::Reg(reg));
-        self.bytes(&[bit as u8]);
-    }
-
-    pub(super) fn btc_i(&mut self, size: u32, reg: u8, bit: i32) {
-        self.op(Op::new(0x0fba).wide(size).imm(1), 7, Rm::Reg(reg));
         self.bytes(&[bit as u8]);
     }
 

@@ -3,8 +3,8 @@
 use super::asm::{Label, Mem, Rm};
 use super::{Cold, Emit, R10, R11, R14, R15, RAX, RCX, RDI, RSI, RSP, seq};
 use crate::vcode::VInst;
-use crate::x64::inst::{AluKind, Aux, MOp, MovKind, ShiftKind, cc, spread_code};
-use runwell_abi::{call, vmctx};
+use crate::x64::inst::{AluKind, Aux, MOp, MovKind, ShiftKind, Src, cc, spread_code};
+use runwell_abi::{TrapCode, call, vmctx};
 use runwell_ir::Block;
 
 impl Emit<'_> {
@@ -188,6 +188,51 @@ impl Emit<'_> {
         self.asm().lea(3, R11, first);
         self.asm().mov_ri(R10, spread_code(types).bits);
         self.asm().call_m(Mem::base(R14, vmctx::SPREAD_STUB as i32));
+    }
+
+    /// Finds the function that an indirect call is to, with all checks. That there is none shows when its
+    /// type is read: nothing is mapped at address zero.
+    pub(super) fn callee(&mut self, inst: &VInst) {
+        let aux = Aux(inst.aux);
+        let layout = self.input.env.layout;
+        let table = layout.table(aux.table());
+        let def = self.reg(inst, 0);
+        let index = match aux.src() {
+            src if src == Src::Imm as u32 => None,
+            src if src == Src::Mem as u32 => {
+                let home = self.amode(inst);
+                let kind = if aux.size() == 2 { MovKind::L } else { MovKind::Q };
+                self.asm().movx(kind, def, Rm::Mem(home));
+                Some(def)
+            }
+            _ => Some(self.reg(inst, 1)),
+        };
+        let (record, at) = if layout.table_is_imported(aux.table()) {
+            self.asm().movx(MovKind::Q, R11, Rm::Mem(Mem::base(R14, table as i32)));
+            (R11, 0)
+        } else {
+            (R14, table)
+        };
+        let len = Mem::base(record, (at + vmctx::TABLE_LEN) as i32);
+        match index {
+            Some(index) => self.asm().cmp_mr(3, len, index),
+            None => self.asm().cmp_i(3, Rm::Mem(len), inst.disp),
+        }
+        let outside = self.trap(TrapCode::TableOutOfBounds);
+        self.asm().jcc(cc::BE, outside);
+        let base = Mem::base(record, (at + vmctx::TABLE_BASE) as i32);
+        self.asm().movx(MovKind::Q, R11, Rm::Mem(base));
+        let element = match index {
+            Some(index) => Mem { index: Some((index, 3)), ..Mem::base(R11, 0) },
+            None => Mem::base(R11, 8 * inst.disp),
+        };
+        self.asm().movx(MovKind::Q, def, Rm::Mem(element));
+        let wanted = Mem::base(R14, layout.type_id(inst.imm as u32) as i32);
+        self.asm().movx(MovKind::L, R11, Rm::Mem(wanted));
+        self.asm().may_trap(TrapCode::IndirectCallToNull);
+        self.asm().cmp_rm(2, R11, Rm::Mem(Mem::base(def, vmctx::FUNC_TYPE as i32)));
+        let other = self.trap(TrapCode::BadSignature);
+        self.asm().jcc(cc::NE, other);
     }
 
     /// Calls a function of the module.

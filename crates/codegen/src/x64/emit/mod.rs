@@ -57,6 +57,13 @@ const RDI: u8 = 7;
 /// Pieces of code that are put off at the most, until they are emitted together.
 const COLD_AT_ONCE: usize = 2048;
 
+/// Where a function has become more than so many bytes of code per byte of Wasm, and so many besides, what
+/// is still to come is made short rather than fast. Real code is far from it.
+const DENSE: u32 = 16;
+const DENSE_BASE: u32 = 4096;
+/// What a piece that is put off is taken for.
+const COLD_BYTES: u32 = 24;
+
 /// Code that is put off behind the blocks.
 #[derive(Copy, Clone, Debug)]
 enum Cold {
@@ -88,6 +95,10 @@ struct Emit<'a> {
     next: Option<Block>,
     /// Wasm offset of the current instruction.
     src: u32,
+    /// The largest so far.
+    read: u32,
+    /// [`DENSE_BASE`].
+    dense_from: u32,
     /// The register and size whose value the zero flag describes.
     zero: Option<(u8, u32)>,
 }
@@ -120,7 +131,15 @@ impl Emitter {
         work.charge(Pass::Emit, 3 * code.blocks.len() + code.edges.len() + slots);
         work.charge(Pass::Emit, input.allocation.moves.len() + input.allocation.edge_moves.len());
         let order = core::mem::take(&mut self.order);
-        let mut emit = Emit { input, mem: self, next: None, src: 0, zero: None };
+        let mut emit = Emit {
+            input,
+            mem: self,
+            next: None,
+            src: 0,
+            read: 0,
+            dense_from: DENSE_BASE,
+            zero: None,
+        };
         emit.at_src(input.facts.start);
         emit.prologue();
         for (at, &block) in order.iter().enumerate() {
@@ -148,12 +167,20 @@ impl Emit<'_> {
     /// Code from here on belongs to the operator at `src`.
     fn at_src(&mut self, src: u32) {
         self.src = src;
+        self.read = self.read.max(src);
         let offset = self.mem.asm.offset();
         match self.mem.srclocs.last_mut() {
             Some(&mut (_, last)) if last == src => {}
             Some(last) if last.0 == offset => last.1 = src,
             _ => self.mem.srclocs.push((offset, src)),
         }
+    }
+
+    /// True where code is short rather than fast, see [`DENSE`].
+    fn dense(&self) -> bool {
+        let read = self.read.saturating_sub(self.input.facts.start);
+        let cold = COLD_BYTES * self.mem.cold.len() as u32;
+        self.mem.asm.offset() + cold >= self.dense_from.saturating_add(DENSE.saturating_mul(read))
     }
 
     /// True for the header of a loop that ends in a jump through a table: the heart of an interpreter.
@@ -188,6 +215,7 @@ impl Emit<'_> {
                 self.emit_move(mv);
                 next_move += 1;
             }
+            self.mem.asm.grow();
             self.inst(block, inst);
             if index % CHECK_EVERY == 0 {
                 work.check(Pass::Emit)?;
@@ -219,7 +247,7 @@ impl Emit<'_> {
             self.asm().bind(label);
             self.at_src(src);
             match cold {
-                Cold::Trap(code) => self.asm().trap(code),
+                Cold::Trap(code) => self.trap_here(code),
                 Cold::Edge(edge) => {
                     self.edge_moves(edge);
                     let target = self.input.code.edges[edge as usize].target;
@@ -239,6 +267,14 @@ impl Emit<'_> {
         let src = self.src;
         self.mem.cold.push((label, src, cold));
         label
+    }
+
+    /// A trap for this reason. What the runtime tells conversions apart by says so.
+    fn trap_here(&mut self, code: TrapCode) {
+        if code == TrapCode::BadConversionToInteger {
+            self.asm().zero(R11);
+        }
+        self.asm().trap(code);
     }
 
     /// The label of a trap of the current instruction.

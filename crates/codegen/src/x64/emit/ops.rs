@@ -226,7 +226,7 @@ impl Emit<'_> {
             MOp::Fuel => self.charge(imm),
             MOp::FuelBack => self.asm().alu_ri(AluKind::Add, 3, R13, imm),
             MOp::FuelFor => self.charge_for(inst),
-            MOp::Ud2 => self.asm().trap(trap_code(aux.kind())),
+            MOp::Ud2 => self.trap_here(trap_code(aux.kind())),
             MOp::HomeSelect => self.select_home(inst),
             MOp::HomeMove | MOp::HomeShift | MOp::HomePass | MOp::HomeTake => {
                 self.copy_homes(inst);
@@ -243,6 +243,7 @@ impl Emit<'_> {
                 self.epilogue();
                 self.asm().ret();
             }
+            MOp::Callee => self.callee(inst),
             MOp::Call => {
                 self.spread(inst);
                 self.call(imm as u32);

@@ -51,12 +51,16 @@ impl Emit<'_> {
                 }
             }
             Rest::Truncate { kind, size, def, source } => {
-                if kind & TRUNC_SAT != 0 {
+                let saturating = kind & TRUNC_SAT != 0;
+                if kind & (TRUNC_64 | TRUNC_SIGNED) == TRUNC_64 {
+                    return self.truncate_u64(saturating, size, def, source, back);
+                } else if saturating {
                     self.truncate_saturating(kind, size, def, source, back);
                 } else if kind & TRUNC_SIGNED != 0 {
                     return self.truncate_signed(kind & TRUNC_64 != 0, size, source, back);
                 } else {
-                    self.truncate_checked(kind, size, def, source);
+                    self.asm().ucomis(size, source, Rm::Reg(source));
+                    return self.asm().trap(TrapCode::BadConversionToInteger);
                 }
             }
             Rest::Fuel { units } => {
@@ -68,12 +72,11 @@ impl Emit<'_> {
             }
             Rest::ConvertU64 { size, def, source } => {
                 // Half of it, with the bit that is lost kept sticky for the rounding; then doubled.
-                let even = self.asm().label();
                 self.asm().mov_rr(3, R11, source);
                 self.asm().shift_i(5, 3, R11, 1);
-                self.asm().jcc(cc::AE, even);
+                let even = self.asm().skip_if(cc::AE);
                 self.asm().alu_ri(AluKind::Or, 3, R11, 1);
-                self.asm().bind(even);
+                self.asm().land(even);
                 self.asm().cvt_int(size, 3, def, Rm::Reg(R11));
                 self.asm().falu(FKind::Add as u32, size, def, Rm::Reg(def));
             }
@@ -295,6 +298,12 @@ impl Emit<'_> {
     pub(super) fn convert_u64(&mut self, inst: &VInst) {
         let size = Aux(inst.aux).size();
         let (def, source) = (self.reg(inst, 0), self.reg(inst, 1));
+        if self.dense() {
+            let stub = vmctx::CONVERT_STUBS[usize::from(size == 3)];
+            self.asm().mov_rr(3, R11, source);
+            self.asm().call_m(Mem::base(R14, stub as i32));
+            return self.asm().fmov(def, X15);
+        }
         self.asm().fzero(def);
         self.asm().test_rr(3, source, source);
         let (rare, back) = self.put_off_rest(Rest::ConvertU64 { size, def, source });
@@ -310,6 +319,9 @@ impl Emit<'_> {
         let (def, source) = (self.reg(inst, 0), self.reg(inst, 1));
         let wide = kind & TRUNC_64 != 0;
         let signed = kind & TRUNC_SIGNED != 0;
+        if wide && !signed && self.dense() {
+            return self.truncate_u64_elsewhere(kind & TRUNC_SAT != 0, size, def, source);
+        }
         // An unsigned 32-bit integer is a 64-bit one with a zero upper half.
         let int_size = if wide || !signed { 3 } else { 2 };
         self.asm().cvt_trunc(size, int_size, def, source);
@@ -343,57 +355,60 @@ impl Emit<'_> {
         }
     }
 
+    /// Converts an unsigned 64-bit integer's float to it, in the scratch register: the carry flag says
+    /// that it is out of range, and then the parity flag that it is a NaN.
+    fn call_truncate(&mut self, size: u32, source: u8) {
+        if size == 3 {
+            self.asm().fmov(X15, source);
+        } else {
+            self.asm().cvt_float(false, X15, Rm::Reg(source));
+        }
+        self.asm().call_m(Mem::base(R14, vmctx::TRUNCATE_STUB as i32));
+    }
+
     /// The rare part of a trapping conversion to a signed integer, of which the smallest has come out: right
     /// for what comes nearest to it, else a trap.
     fn truncate_signed(&mut self, wide: bool, size: u32, source: u8, back: Label) {
-        let nan = if size == 3 && !wide {
+        if size == 3 && !wide {
             // Numbers between -2^31 and the next smaller integer, of which there are many.
             self.asm().cvt_trunc(size, 3, R11, source);
             self.asm().cmp_i(3, Rm::Reg(R11), i32::MIN);
             self.asm().jcc(cc::E, back);
             self.asm().ucomis(size, source, Rm::Reg(source));
-            self.asm().skip_if(cc::P)
         } else {
             // One number.
             let least = self.power(size, if wide { 63 } else { 31 }, true);
             self.asm().ucomis(size, source, Rm::Mem(least));
             let nan = self.asm().skip_if(cc::P);
             self.asm().jcc(cc::E, back);
-            nan
-        };
-        self.asm().trap(TrapCode::IntegerOverflow);
-        self.asm().land(nan);
+            self.asm().land(nan);
+        }
         self.asm().trap(TrapCode::BadConversionToInteger);
     }
 
-    /// The rare part of a trapping conversion to an unsigned integer: traps, or goes back with the right
-    /// result.
-    fn truncate_checked(&mut self, kind: u32, size: u32, def: u8, source: u8) {
-        let wide = kind & TRUNC_64 != 0;
-        let nan = self.trap(TrapCode::BadConversionToInteger);
-        self.asm().ucomis(size, source, Rm::Reg(source));
-        self.asm().jcc(cc::P, nan);
-        let overflow = self.trap(TrapCode::IntegerOverflow);
-        if wide {
-            // From 2^63 on: what is above it, converted, with the top bit set.
-            self.above_2_63(size, def, source);
-            self.asm().jcc(cc::S, overflow);
-            self.asm().btc_i(3, def, 63);
-        } else {
-            self.asm().jmp(overflow);
+    /// The rare part of a conversion to an unsigned 64-bit integer: above the signed ones, or out of range.
+    fn truncate_u64(&mut self, saturating: bool, size: u32, def: u8, source: u8, back: Label) {
+        self.call_truncate(size, source);
+        self.asm().mov_rr(3, def, R11);
+        if saturating {
+            return self.asm().jmp(back);
         }
+        self.asm().jcc(cc::AE, back);
+        self.asm().trap(TrapCode::BadConversionToInteger);
     }
 
-    /// `def = trunc(source - 2^63)` with its sign in the flags: negative when it does not fit.
-    fn above_2_63(&mut self, size: u32, def: u8, source: u8) {
-        let power = self.power(size, 63, false);
-        self.asm().fmov(X15, source);
-        self.asm().falu(FKind::Sub as u32, size, X15, Rm::Mem(power));
-        self.asm().cvt_trunc(size, 3, def, X15);
-        self.asm().test_rr(3, def, def);
+    /// The same conversion where code is dense: all of it is elsewhere.
+    fn truncate_u64_elsewhere(&mut self, saturating: bool, size: u32, def: u8, source: u8) {
+        self.call_truncate(size, source);
+        if !saturating {
+            let fits = self.asm().skip_if(cc::AE);
+            self.asm().trap(TrapCode::BadConversionToInteger);
+            self.asm().land(fits);
+        }
+        self.asm().mov_rr(3, def, R11);
     }
 
-    /// The rare part of a saturating conversion.
+    /// The rare part of a saturating conversion to other integers.
     fn truncate_saturating(&mut self, kind: u32, size: u32, def: u8, source: u8, back: Label) {
         let wide = kind & TRUNC_64 != 0;
         let zero = self.asm().label();
@@ -408,17 +423,7 @@ impl Emit<'_> {
         } else {
             // Not above zero, or unordered.
             self.asm().jcc(cc::BE, zero);
-            if wide {
-                let done = self.asm().label();
-                self.above_2_63(size, def, source);
-                self.asm().btc_i(3, def, 63);
-                // The carry is the old top bit: set when even that did not fit.
-                self.asm().jcc(cc::AE, done);
-                self.asm().mov_ri(def, u64::MAX);
-                self.asm().bind(done);
-            } else {
-                self.asm().mov_ri(def, u64::from(u32::MAX));
-            }
+            self.asm().mov_ri(def, u64::from(u32::MAX));
         }
         self.asm().jmp(back);
         self.asm().bind(zero);

@@ -1,6 +1,7 @@
 //! Calls, returns, and the arguments of the function itself.
 
-use super::{RAX, RCX, RDI, RSI, Rhs, def_fixed, def_reg, mov_kind, use_fixed, use_reg};
+use super::memory::MAX_ELEMENT;
+use super::{RAX, RCX, RDI, RSI, Rhs, def_fixed, def_reg, int_size, mov_kind, use_fixed, use_reg};
 use crate::lower::Lower;
 use crate::vcode::{Operand, PReg, RegSet, VReg};
 use crate::x64::inst::{Amode, Aux, MOp, MovKind, Src, cc, spread_types};
@@ -223,16 +224,7 @@ fn target<'f>(cx: &mut Lower<'f>, inst: &Inst) -> (Target, &'f [u32]) {
                 cx.bug("an indirect call without index");
                 return (Target::Direct(0), list);
             };
-            let at = super::memory::element(cx, u32::from(inst.call_aux()), Value(index));
-            let record = cx.load(Type::FuncRef, MovKind::Q, at);
-            check_null(cx, record, TrapCode::IndirectCallToNull);
-            let wanted = Amode::vmctx(cx.env.layout.type_id(inst.c));
-            let id = cx.load(Type::I32, MovKind::L, wanted);
-            let actual = Amode::reg(record, vmctx::FUNC_TYPE as i32);
-            let aux = Aux::sized(2).from(Src::Mem);
-            cx.op_mem(MOp::Cmp, aux, 0, &actual, &[use_reg(id)]);
-            cx.trap_if(cc::NE, TrapCode::BadSignature);
-            (Target::Reference(record), args)
+            (Target::Reference(callee(cx, inst, Value(index))), args)
         }
         _ => {
             let Some((&reference, args)) = list.split_first() else {
@@ -240,16 +232,34 @@ fn target<'f>(cx: &mut Lower<'f>, inst: &Inst) -> (Target, &'f [u32]) {
                 return (Target::Direct(0), list);
             };
             let record = cx.get(Value(reference));
-            check_null(cx, record, TrapCode::NullReference);
+            let aux = Aux::sized(3).from(Src::Reg);
+            cx.op(MOp::Test, aux, 0, &[use_reg(record), use_reg(record)]);
+            cx.trap_if(cc::E, TrapCode::NullReference);
             (Target::Reference(record), args)
         }
     }
 }
 
-fn check_null(cx: &mut Lower<'_>, record: VReg, code: TrapCode) {
-    let aux = Aux::sized(3).from(Src::Reg);
-    cx.op(MOp::Test, aux, 0, &[use_reg(record), use_reg(record)]);
-    cx.trap_if(cc::E, code);
+/// The function that an indirect call is to, with all checks: one operation, since three bytes of Wasm ask
+/// for it.
+fn callee(cx: &mut Lower<'_>, inst: &Inst, index: Value) -> VReg {
+    let record = cx.temp(Type::FuncRef);
+    let ty = cx.func.value_type(index);
+    let aux = Aux::sized(int_size(ty)).with_table(u32::from(inst.call_aux()));
+    let (wanted, def) = (inst.c as i32, def_reg(record));
+    match cx.const_bits(index) {
+        Some(at) if at < MAX_ELEMENT => {
+            cx.op_full(MOp::Callee, aux.from(Src::Imm), wanted, at as i32, 0, &[def]);
+        }
+        _ => match cx.left_home(index, ty) {
+            Some(home) => cx.op_mem(MOp::Callee, aux.from(Src::Mem), wanted, &home, &[def]),
+            None => {
+                let index = cx.get(index);
+                cx.op(MOp::Callee, aux.from(Src::Reg), wanted, &[def, use_reg(index)]);
+            }
+        },
+    }
+    record
 }
 
 /// What a call destroys besides what it defines.

@@ -323,6 +323,9 @@ pub(super) fn table(cx: &mut Lower<'_>, table: u32) -> (Amode, Amode) {
     }
 }
 
+/// Elements below are named by displacements.
+pub(super) const MAX_ELEMENT: u64 = 1 << 27;
+
 /// The address of an element, after the bounds check.
 pub(super) fn element(cx: &mut Lower<'_>, number: u32, index: Value) -> Amode {
     let (base, len) = table(cx, number);
@@ -331,7 +334,7 @@ pub(super) fn element(cx: &mut Lower<'_>, number: u32, index: Value) -> Amode {
         cx.trap_if(cc::BE, TrapCode::TableOutOfBounds);
     };
     if let Some(at) = cx.const_bits(index)
-        && at < 1 << 27
+        && at < MAX_ELEMENT
     {
         cx.op_mem(MOp::CmpMem, Aux::sized(3).from(Src::Imm), at as i32, &len, &[]);
         cx.trap_if(cc::BE, TrapCode::TableOutOfBounds);

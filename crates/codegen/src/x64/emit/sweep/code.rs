@@ -2,16 +2,22 @@
 
 use super::Class::{Fixed, Float, Int};
 use super::{Form, Sweep, form, listing};
+use crate::regalloc::Loc;
 use crate::vcode::PReg;
 use crate::x64::inst::{Aux, MOp, MovKind, Src, spread_types};
-use runwell_abi::{LibCall, TrapCode};
+use runwell_abi::{LibCall, TrapCode, VmctxCounts, VmctxLayout};
 
 pub(super) fn sweep(s: &mut Sweep) {
     let aux = Aux::default();
     for code in TrapCode::ALL {
         let trap = form(MOp::Ud2, aux.with_kind(code as u32), 0, &[]);
-        s.check(&trap, |_| true, &["ud2", "ret"]);
-        assert_eq!(s.emit(&trap, &[]).traps, [(0, code)]);
+        // Parity says that it was no number.
+        let flags: &[&str] = match code {
+            TrapCode::BadConversionToInteger => &["xor r11d, r11d"],
+            _ => &[],
+        };
+        s.check(&trap, |_| true, &[flags, &["ud2", "ret"]].concat());
+        assert_eq!(s.emit(&trap, &[]).traps, [(3 * flags.len() as u32, code)]);
     }
     for helper in LibCall::ALL {
         // Zero is no special case: flags may be lost, but the encoder keeps them.
@@ -23,6 +29,7 @@ pub(super) fn sweep(s: &mut Sweep) {
     fuel(s);
     copies(s);
     calls(s);
+    callees(s);
     spread(s);
     leaving(s);
 }
@@ -89,7 +96,7 @@ fn fuel(s: &mut Sweep) {
 
 const ENTER: [&str; 3] = ["mov r10, r14", "mov r14, [rax+8]", "mov r15, [rax+0x10]"];
 /// The base of memory 0, behind the fixed head of the context.
-const RELOAD: &str = "mov r15, [r14+0x30]";
+const RELOAD: &str = "mov r15, [r14+0x40]";
 
 fn calls(s: &mut Sweep) {
     let aux = Aux::default();
@@ -122,6 +129,45 @@ fn calls(s: &mut Sweep) {
     s.env.memories = memories;
     s.env.tail_calls_leave = false;
     s.context = None;
+}
+
+/// Functions in tables: table 1 is the module's own, table 0 is imported. Home number 2 behind the two
+/// variables of the frame is home 0.
+fn callees(s: &mut Sweep) {
+    let layout = s.env.layout;
+    let counts = VmctxCounts { imported_tables: 1, own_tables: 1, ..layout.counts };
+    s.env.layout = VmctxLayout::new(counts);
+    // A memory, the own table, the imported one, four types.
+    let find = ["mov r11, [r14+0x60]", "cmp [r11+8], {1q}", "jbe @9", "mov r11, [r11]"];
+    let check = ["mov r11d, [r14+0x6c]", "cmp r11d, [{0q}+0x18]", "jne @10", "ret", "ud2", "ud2"];
+    let load = "mov {0q}, [r11+{1q}*8]";
+    let aux = Aux::sized(3);
+    let imported = form(MOp::Callee, aux.from(Src::Reg), 1, &[Int, Int]);
+    s.check(&imported, |_| true, &[&find[..], &[load], &check].concat());
+    let own = form(MOp::Callee, aux.from(Src::Reg).with_table(1), 1, &[Int, Int]);
+    let find = ["cmp [r14+0x58], {1q}", "jbe @8", "mov r11, [r14+0x50]"];
+    let check = ["mov r11d, [r14+0x6c]", "cmp r11d, [{0q}+0x18]", "jne @9", "ret", "ud2", "ud2"];
+    s.check(&own, |_| true, &[&find[..], &[load], &check].concat());
+    // The index is known.
+    let fixed = form(MOp::Callee, aux.from(Src::Imm).with_table(1), 1, &[Int]);
+    let fixed = Form { disp: 0x100, ..fixed };
+    let find = ["cmp qword ptr [r14+0x58], 0x100", "jbe @8", "mov r11, [r14+0x50]"];
+    let element = "mov {0q}, [r11+0x800]";
+    s.check(&fixed, |_| true, &[&find[..], &[element], &check].concat());
+    // It is at home.
+    let check = ["mov r11d, [r14+0x6c]", "cmp r11d, [{0q}+0x18]", "jne @10", "ret", "ud2", "ud2"];
+    let load = "mov {0q}, [r11+{0q}*8]";
+    for (size, index) in [(2, "mov {0d}, [rsp+0x120]"), (3, "mov {0q}, [rsp+0x120]")] {
+        let aux = Aux::sized(size).from(Src::Mem).with_base(7).with_table(1);
+        let home = Form { disp: 4, ..form(MOp::Callee, aux, 1, &[Int]) };
+        let find = [index, "cmp [r14+0x58], {0q}", "jbe @9", "mov r11, [r14+0x50]", load];
+        s.check(&home, |_| true, &[&find[..], &check].concat());
+        let traps = s.emit(&home, &[Loc::reg(PReg::int(0))]).traps;
+        let traps: Vec<TrapCode> = traps.iter().map(|&(_, code)| code).collect();
+        use TrapCode::{BadSignature, IndirectCallToNull, TableOutOfBounds};
+        assert_eq!(traps, [IndirectCallToNull, TableOutOfBounds, BadSignature]);
+    }
+    s.env.layout = layout;
 }
 
 /// Calls that load their arguments from homes, 16 bytes each from 0x100 on, first of all.

@@ -227,6 +227,12 @@ impl Sized<'_> {
         ];
         let form = form(MOp::CvtU64, self.aux(0), 0, &[Float, Int]);
         self.check(&form, |_| true, &want);
+        // Where code is dense all of it is elsewhere.
+        let stub = self.by_size("call qword ptr [r14+0x30]", "call qword ptr [r14+0x38]");
+        let want = ["mov r11, {1q}", stub, "movaps {0x}, xmm15", "ret"];
+        self.s.dense = true;
+        self.check(&form, |_| true, &want);
+        self.s.dense = false;
     }
 
     fn truncation(&self, kind: u32) -> Form {
@@ -242,20 +248,16 @@ impl Sized<'_> {
             let usual = [&*convert, &compare, "jo @4", "ret"];
             // The smallest integer is right for one number, but for many doubles that of 32 bits.
             let rare: &[&str] = match (self.size, wide) {
-                (2, false) => &["ucomiss {1x}, [0xcf000000]", "jp @8", "je @3", "ud2", "ud2"],
-                (2, true) => &["ucomiss {1x}, [0xdf000000]", "jp @8", "je @3", "ud2", "ud2"],
+                (2, false) => &["ucomiss {1x}, [0xcf000000]", "jp @7", "je @3", "ud2"],
+                (2, true) => &["ucomiss {1x}, [0xdf000000]", "jp @7", "je @3", "ud2"],
                 (_, false) => &[
                     "cvttss2si r11, {1x}",
                     "cmp r11, -0x80000000",
                     "je @3",
                     "ucomiss {1x}, {1x}",
-                    "jp @10",
-                    "ud2",
                     "ud2",
                 ],
-                (_, true) => {
-                    &["ucomiss {1x}, [0xc3e0000000000000]", "jp @8", "je @3", "ud2", "ud2"]
-                }
+                (_, true) => &["ucomiss {1x}, [0xc3e0000000000000]", "jp @7", "je @3", "ud2"],
             };
             let checked = [&usual, rare].concat();
             self.check(&self.truncation(kind), |_| true, &checked);
@@ -281,7 +283,7 @@ impl Sized<'_> {
 
     fn truncate_u32(&mut self) {
         let usual = ["cvttss2si {0q}, {1x}", "mov r11d, {0d}", "cmp r11, {0q}", "jne @5", "ret"];
-        let rare = ["ucomiss {1x}, {1x}", "jp @9", "jmp @10", "jmp @4", "ud2", "ud2"];
+        let rare = ["ucomiss {1x}, {1x}", "ud2"];
         self.check(&self.truncation(0), |_| true, &[&usual[..], &rare].concat());
         let rare = [
             "xorps xmm15, xmm15",
@@ -296,18 +298,24 @@ impl Sized<'_> {
     }
 
     fn truncate_u64(&mut self) {
-        let usual = ["cvttss2si {0q}, {1x}", "test {0q}, {0q}", "js @4", "ret"];
-        let power = self.by_size("subss xmm15, [0x5f000000]", "subss xmm15, [0x43e0000000000000]");
-        let above = ["movaps xmm15, {1x}", power, "cvttss2si {0q}, xmm15", "test {0q}, {0q}"];
-        let unordered = ["ucomiss {1x}, {1x}", "jp @13"];
-        let rest = ["js @14", "btc {0q}, 0x3f", "jmp @3", "ud2", "ud2"];
-        let checked = [&usual[..], &unordered, &above, &rest].concat();
-        self.check(&self.truncation(TRUNC_64), |_| true, &checked);
-        let positive = ["xorps xmm15, xmm15", "ucomiss {1x}, xmm15", "jbe @15"];
-        let rest =
-            ["btc {0q}, 0x3f", "jae @14", "mov {0q}, -1", "jmp @3", "xor {0d}, {0d}", "jmp @3"];
-        let saturating = [&usual[..], &positive, &above, &rest].concat();
-        self.check(&self.truncation(TRUNC_64 | TRUNC_SAT), |_| true, &saturating);
+        let convert = self.by_size("cvttss2si {0q}, {1x}", "cvttsd2si {0q}, {1x}");
+        let usual = [convert, "test {0q}, {0q}", "js @4", "ret"];
+        // What does not fit a signed integer is converted by a stub.
+        let widen = self.by_size("cvtss2sd xmm15, {1x}", "movaps xmm15, {1x}");
+        let stub = [widen, "call qword ptr [r14+0x28]"];
+        let rest = ["mov {0q}, r11", "jae @3", "ud2"];
+        let checked = [&usual[..], &stub, &rest].concat();
+        let saturating = [&usual[..], &stub, &["mov {0q}, r11", "jmp @3"]].concat();
+        let forms = [TRUNC_64, TRUNC_64 | TRUNC_SAT].map(|kind| self.truncation(kind));
+        self.s.check(&forms[0], |_| true, &checked);
+        self.s.check(&forms[1], |_| true, &saturating);
+        // Where code is dense all is.
+        self.s.dense = true;
+        let checked = [&stub[..], &["jae @4", "ud2", "mov {0q}, r11", "ret"]].concat();
+        self.s.check(&forms[0], |_| true, &checked);
+        let saturating = [&stub[..], &["mov {0q}, r11", "ret"]].concat();
+        self.s.check(&forms[1], |_| true, &saturating);
+        self.s.dense = false;
     }
 }
 

@@ -126,6 +126,8 @@ struct Sweep {
     saved: Vec<(PReg, u32)>,
     context: Option<u32>,
     slot_range: (u32, u32),
+    /// Code is short rather than fast.
+    dense: bool,
 }
 
 impl Sweep {
@@ -141,6 +143,7 @@ impl Sweep {
             saved: Vec::new(),
             context: None,
             slot_range: (0, 0),
+            dense: false,
         }
     }
 
@@ -196,7 +199,15 @@ impl Sweep {
         (frame.bytes, frame.checked) = (self.bytes, self.checked);
         frame.excess = self.excess;
         (frame.context, frame.slot_range) = (self.context, self.slot_range);
-        let mut emit = Emit { input: &input, mem: emitter, next: None, src: 0, zero: None };
+        let mut emit = Emit {
+            input: &input,
+            mem: emitter,
+            next: None,
+            src: 0,
+            read: 0,
+            dense_from: if self.dense { 0 } else { u32::MAX },
+            zero: None,
+        };
         body(&mut emit);
         emit.cold(&mut Work::new());
         emitter.asm.finish().expect("finishes")

@@ -139,11 +139,12 @@ impl Machine {
                 self.set(other, a);
             }
             Mnemonic::Lea => self.set(to, inst.ip_rel_memory_address()),
-            Mnemonic::And | Mnemonic::Or | Mnemonic::Add => {
+            Mnemonic::And | Mnemonic::Or | Mnemonic::Add | Mnemonic::Xor => {
                 let (a, b) = (self.get(to), source(self));
                 let value = match inst.mnemonic() {
                     Mnemonic::And => a & b,
                     Mnemonic::Or => a | b,
+                    Mnemonic::Xor => a ^ b,
                     _ => a.wrapping_add(b),
                 };
                 self.set(to, value);

@@ -167,7 +167,6 @@ fn bits(s: &mut Sweep) {
             let wanted = Want::Reg(g(size, reg));
             for bit in [0, 1, 31, 32, 63] {
                 ask!(s, bt_i(size, reg, bit), Mnemonic::Bt, [wanted, imm(bit, 0, 1)]);
-                ask!(s, btc_i(size, reg, bit), Mnemonic::Btc, [wanted, imm(bit, 0, 1)]);
             }
             for bit in numbers() {
                 ask!(s, bt_rr(size, reg, bit), Mnemonic::Bt, [wanted, Want::Reg(g(size, bit))]);

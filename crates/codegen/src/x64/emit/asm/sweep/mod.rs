@@ -265,7 +265,8 @@ fn displacement_bytes(mem: &Mem) -> usize {
 }
 
 /// Methods of the assembler that write no instruction, or several that do nothing.
-const NO_INSTRUCTIONS: [&str; 11] = [
+const NO_INSTRUCTIONS: [&str; 12] = [
+    "grow",
     "expect",
     "clear",
     "label",
