@@ -278,19 +278,30 @@ pub fn lower<M: Machine>(
     scratch::fill(&mut scratch.vreg_of, func.insts.len(), VReg::NONE);
     scratch.tile.clear();
     code.clear();
-    // What selection usually makes; it may be more. The checks of an indirect call take one, so does the
-    // condition of a branch, and what is loaded from a home is part of another instruction.
-    let (mut calls, mut branches, mut values) = (0, 0, func.insts.len());
+    // What selection usually makes; it may be more. The checks of an indirect call take one instruction, so
+    // does the condition of a branch, what is loaded from a home is part of another one, and what charges
+    // fuel or goes elsewhere has no operands.
+    let (mut calls, mut branches, mut jumps, mut bare) = (0, 0, 0, 0);
+    let mut values = func.insts.len();
+    let gives = !func.signature().results.is_empty();
     for inst in &func.insts {
         calls += usize::from(inst.op == Op::CallIndirect);
         branches += usize::from(inst.op == Op::BrIf);
+        jumps += usize::from(inst.op == Op::Jump);
+        bare += usize::from(match inst.op {
+            Op::Fuel | Op::FuelBack => true,
+            Op::Return => !gives,
+            _ => false,
+        });
         values -= usize::from(inst.op == Op::HomeLoad);
     }
+    bare += branches + jumps;
     work.charge(Pass::Lower, func.insts.len() / 16);
     // One more defines the arguments.
     scratch::room(&mut code.insts, 1 + values + calls + branches);
-    scratch::room(&mut code.operands, 2 * (values + calls));
-    scratch::room(&mut code.vregs, values);
+    scratch::room(&mut code.operands, 2 * (values + calls - bare) + branches);
+    scratch::room(&mut code.vregs, values - bare);
+    scratch::room(&mut code.edges, 2 * branches + jumps);
     code.clobber_sets.push(RegSet::EMPTY);
     code.blocks.resize(func.blocks.len(), VBlock::default());
     code.loops.extend(func.loops.iter().map(|l| VLoop {
@@ -425,12 +436,12 @@ impl Lower<'_> {
             }
         }
         let end = self.code.args.len() as u32;
-        self.code.edges.push(VEdge { target, first: args_first, end });
+        scratch::push(&mut self.code.edges, VEdge { target, first: args_first, end });
     }
 
     /// A new virtual register.
     pub fn temp(&mut self, ty: Type) -> VReg {
-        self.code.vregs.push(VRegData { ty, hint: PReg::NONE });
+        scratch::push(&mut self.code.vregs, VRegData { ty, hint: PReg::NONE });
         VReg(self.code.vregs.len() as u32 - 1)
     }
 
@@ -621,7 +632,7 @@ impl Lower<'_> {
                     data.hint = reg;
                 }
             }
-            self.code.operands.push(operand);
+            scratch::push(&mut self.code.operands, operand);
         }
         self.scratch.tile.push(inst);
     }

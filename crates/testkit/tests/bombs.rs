@@ -34,14 +34,7 @@ const SHARE: f64 = 0.5;
 const KNOWN: &[(&str, &str)] = &[];
 
 /// The same for metered code alone.
-const KNOWN_METERED: &[(&str, &str)] = &[
-    ("call_multi_few", "two bytes move 48 values and charge for them, on top of the call"),
-    ("dense_call_results", "as call_multi_few, of sixteen values in registers"),
-    ("pile_div", "one byte divides and traps, with a record of its balance of fuel"),
-    ("pile_rem32", "as pile_div"),
-    ("pile_table_sets", "two bytes set an element, with a record of the balance"),
-    ("pile_br_ifs", "two bytes branch, and the branch has a block of its own to give fuel back in"),
-];
+const KNOWN_METERED: &[(&str, &str)] = &[];
 
 /// What is wrong with how a family is compiled, metered or not, at the first size where something is.
 fn fault(make: fn(usize) -> Vec<u8>, metered: bool) -> Option<String> {

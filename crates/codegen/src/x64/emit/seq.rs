@@ -94,6 +94,11 @@ impl Emit<'_> {
         let again = self.asm().label();
         self.asm().bind(again);
         self.asm().alu_ri(AluKind::Sub, 3, R13, units);
+        if self.dense() {
+            let enough = self.asm().skip_if(cc::AE);
+            self.rest(Rest::Fuel { units: Some(units) }, again);
+            return self.asm().land(enough);
+        }
         let short = self.put_off(Cold::Rest(Rest::Fuel { units: Some(units) }, again));
         self.asm().jcc(cc::B, short);
     }

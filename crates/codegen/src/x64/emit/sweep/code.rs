@@ -77,6 +77,9 @@ fn fuel(s: &mut Sweep) {
         let (take, put) = (format!("sub r13, {text}"), format!("add r13, {text}"));
         let charge = form(MOp::Fuel, aux, units, &[]);
         s.check(&charge, |_| true, &[&take, "jb @3", "ret", &put, STUB, "jmp @0"]);
+        s.dense = true;
+        s.check(&charge, |_| true, &[&take, "jae @5", &put, STUB, "jmp @0", "ret"]);
+        s.dense = false;
         s.check(&form(MOp::FuelBack, aux, units, &[]), |_| true, &[&put, "ret"]);
     }
     let by_length = form(MOp::FuelFor, aux, 6, &[Int]);
