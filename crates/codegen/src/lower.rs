@@ -73,7 +73,7 @@ pub struct Scratch {
     /// Such edges: the edge, the next one.
     pending: Vec<(EdgeRef, u32)>,
     nans: Nans,
-    /// Bytes of the arrays above when selection was done.
+    /// Bytes of the pending edges when uses were counted, and of the other arrays when selection was done.
     bytes: usize,
 }
 
@@ -107,15 +107,11 @@ impl Scratch {
 
     /// Gives back what nobody needs after selection, of a large function.
     fn release(&mut self) {
-        self.bytes = size_of_val(&*self.uses)
-            + size_of_val(&*self.order)
-            + size_of_val(&*self.vreg_of)
-            + size_of_val(&*self.pending_head)
-            + size_of_val(&*self.pending);
-        let values = [&mut self.uses, &mut self.order, &mut self.pending_head, &mut self.worklist];
+        self.bytes +=
+            size_of_val(&*self.uses) + size_of_val(&*self.order) + size_of_val(&*self.vreg_of);
+        let values = [&mut self.uses, &mut self.order, &mut self.worklist];
         values.into_iter().for_each(scratch::release);
         scratch::release(&mut self.vreg_of);
-        scratch::release(&mut self.pending);
     }
 
     /// Counts uses and numbers barriers.
@@ -152,6 +148,9 @@ impl Scratch {
                 }
             }
         }
+        self.bytes = size_of_val(&*self.pending_head) + size_of_val(&*self.pending);
+        scratch::release(&mut self.pending_head);
+        scratch::release(&mut self.pending);
         Ok(())
     }
 
