@@ -87,7 +87,8 @@ impl InterruptHandle {
             let tid = thread.load(Ordering::SeqCst);
             if tid == 0 {
                 requested.store(false, Ordering::SeqCst);
-                return false;
+                // It may have been stopped since, where a host function returned.
+                return stops.load(Ordering::SeqCst) != before;
             }
             // SAFETY: sends a signal that is handled to a thread of this process. Should the thread have
             // ended and its number be another's now, the handler there finds no request.
