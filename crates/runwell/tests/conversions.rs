@@ -1,10 +1,10 @@
 //! Conversions between floats and unsigned 64-bit integers, which are partly done by stubs, and entirely
 //! where code is dense: at all borders, with the right trap at the right operator and the right fuel.
 
-use runwell::{Config, Engine, Instance, Module, Store, Trap, Val, WasmBacktrace};
+use runwell::{Config, Engine, Func, Instance, Module, Store, Trap, Val, WasmBacktrace};
 
 /// Conversions back and forth that make a function dense.
-const CHAIN: usize = 400;
+const CHAIN: usize = 800;
 
 /// A function `f` whose last operator is `op`, the first on its parameter, behind `chain`. The last bytes of
 /// the module are those of that operator, and an `end`.
@@ -18,7 +18,7 @@ fn module(chain: &str, param: &str, op: &str, result: &str) -> String {
 
 struct Guest {
     store: Store<()>,
-    func: runwell::Func,
+    func: Func,
     /// Where its last operator is.
     at: usize,
 }
@@ -73,9 +73,10 @@ fn trapping(x: f64, least: f64, end: f64) -> Result<f64, Trap> {
     }
 }
 
-/// No chain, and some behind which code is dense: most of them, since it is so until enough was short.
-fn chains() -> [String; 4] {
-    [0, CHAIN, CHAIN + 1, CHAIN + 4].map(|n| "i64.trunc_f64_u f64.convert_i64_u ".repeat(n))
+/// No chain, and one behind which code is dense: nothing makes these conversions shorter than what counts as
+/// that.
+fn chains() -> [String; 2] {
+    [0, CHAIN].map(|n| "i64.trunc_f64_s f64.convert_i64_s ".repeat(n))
 }
 
 #[test]
@@ -157,5 +158,50 @@ fn integers_to_floats() {
             assert_eq!(bits(double.call(arg()).0), (x as f64).to_bits(), "{x:#x}");
             assert_eq!(bits(single.call(arg()).0), u64::from((x as f32).to_bits()), "{x:#x}");
         }
+    }
+}
+
+/// So many calls of the host, with conversions between them.
+fn ticks(count: usize) -> impl FnMut(u64) -> (u64, bool) {
+    let engine = Engine::new(Config::new().consume_fuel(true)).unwrap();
+    let turns = "call 0 i64.trunc_f64_u f64.convert_i64_u ".repeat(count);
+    let text = format!(
+        r#"(module (import "" "tick" (func)) (global (mut f64) (f64.const 7))
+            (func (export "f") global.get 0 {turns} global.set 0))"#
+    );
+    let module = Module::new(&engine, text).unwrap();
+    let mut store = Store::new(&engine, 0u64);
+    let tick = Func::wrap(&mut store, |mut caller: runwell::Caller<'_, u64>| {
+        *caller.data_mut() += 1;
+    });
+    let instance = Instance::new(&mut store, &module, &[tick.into()]).unwrap();
+    let func = instance.get_typed_func::<(), ()>(&mut store, "f").unwrap();
+    move |fuel| {
+        *store.data_mut() = 0;
+        store.set_fuel(fuel).unwrap();
+        let outcome = func.call(&mut store, ());
+        if let Err(error) = &outcome {
+            assert_eq!(error.downcast_ref::<Trap>(), Some(&Trap::OutOfFuel), "{error:#}");
+        }
+        (*store.data(), outcome.is_ok())
+    }
+}
+
+/// Where code is dense, charges are written another way. They take the same, and stop at the same places.
+#[test]
+fn fuel_where_code_is_dense() {
+    let least = |call: &mut dyn FnMut(u64) -> (u64, bool), done: &dyn Fn((u64, bool)) -> bool| {
+        (0..1000).find(|&fuel| done(call(fuel))).unwrap()
+    };
+    let mut few = ticks(3);
+    let [first, second] = [1, 2].map(|n| least(&mut few, &|(ticks, _)| ticks >= n));
+    let all = least(&mut few, &|(_, returned)| returned);
+    let turn = second - first;
+    const MANY: u64 = 400;
+    let mut many = ticks(MANY as usize);
+    let end = all + (MANY - 3) * turn;
+    for fuel in 0..end + 5 {
+        let ticks = if fuel < first { 0 } else { (1 + (fuel - first) / turn).min(MANY) };
+        assert_eq!(many(fuel), (ticks, fuel >= end), "with {fuel} units of fuel");
     }
 }
