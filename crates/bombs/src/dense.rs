@@ -33,6 +33,9 @@ fn on_f64(n: usize, mut step: impl FnMut(&mut Sink<'_>, u32)) -> Vec<u8> {
     })
 }
 
+/// Operators of functions that are many rather than large.
+const SMALL: usize = 12;
+
 /// A module with tables of functions and a function `[] -> [i32]` in them, of type 0.
 fn with_table() -> Wasm {
     let mut wasm = base();
@@ -69,6 +72,18 @@ declare! {
     |_, n| on_f64(n, |f, _| { f.i64_trunc_f64_u().f64_convert_i64_u(); });
     dense_trunc_u64_f32: "singles to unsigned 64-bit numbers, with a trap, and back",
     |_, n| on_i64(n, |f, _| { f.f32_convert_i64_u().i64_trunc_f32_u(); });
+    dense_trunc_small: "small functions of floats to unsigned 64-bit numbers and back",
+    |_, n| {
+        let mut wasm = base();
+        let unary = wasm.ty(&[F64], &[F64]);
+        for _ in 0..n.div_ceil(SMALL) {
+            wasm.func(unary, &[], |f| {
+                f.local_get(0);
+                (0..SMALL).for_each(|_| { f.i64_trunc_f64_u().f64_convert_i64_u(); });
+            });
+        }
+        wasm.finish()
+    };
     dense_trunc_s64: "floats to signed 64-bit numbers, with a trap, and back",
     |_, n| on_f64(n, |f, _| { f.i64_trunc_f64_s().f64_convert_i64_s(); });
     dense_trunc_s32: "floats to signed 32-bit numbers, with a trap, and back",

@@ -60,7 +60,7 @@ const COLD_AT_ONCE: usize = 2048;
 /// Where a function has become more than so many bytes of code per byte of Wasm, and so many besides, what
 /// is still to come is made short rather than fast. Real code is far from it.
 const DENSE: u32 = 16;
-const DENSE_BASE: u32 = 4096;
+const DENSE_BASE: u32 = 256;
 /// What a piece that is put off is taken for.
 const COLD_BYTES: u32 = 24;
 
