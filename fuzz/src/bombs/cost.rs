@@ -105,9 +105,9 @@ impl Board {
         match self {
             Board::Memory => 200.0,
             Board::Code => 32.0,
-            Board::Share => 0.5,
             Board::Time => 1000.0,
-            Board::Work | Board::Slack => f64::INFINITY,
+            // Of a budget, all may be used; what wants more is refused.
+            Board::Work | Board::Share | Board::Slack => f64::INFINITY,
         }
     }
 
