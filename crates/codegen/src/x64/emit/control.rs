@@ -269,9 +269,9 @@ impl Emit<'_> {
     }
 
     /// Calls through the record in rax, which usually belongs to the same instance: then nothing has
-    /// to be changed.
+    /// to be changed. Where code is dense, looking whether it does would be longer than changing it.
     pub(super) fn call_ref(&mut self) {
-        if self.input.env.tail_calls_leave {
+        if self.input.env.tail_calls_leave || self.dense() {
             return self.call_import();
         }
         self.asm().cmp_mr(3, Mem::base(RAX, vmctx::FUNC_VMCTX as i32), R14);
