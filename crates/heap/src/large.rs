@@ -8,14 +8,15 @@
 //! asked are asked here.
 //!
 //! A large page needs 2 MiB that are aligned and belong together, which blocks on a heap are not. So
-//! large blocks are mappings of their own, whose lengths are multiples of 2 MiB: such ones Linux aligns
-//! by itself, from 6.7 on. They grow by being moved in the address space, without a copy.
+//! large blocks are mappings of their own that begin where a large page may. They end where the block does:
+//! what is behind the last whole large page is on small ones, or a block would take up to 2 MiB that nobody
+//! uses. They grow by being moved in the address space, without a copy.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 
 /// The system's allocator, but for large blocks, which are on large pages where there are some.
 ///
-/// It changes nothing but time, and the memory in use by less than a large page for each large block.
+/// It changes nothing but time.
 #[derive(Copy, Clone, Default, Debug)]
 pub struct LargePages;
 
@@ -31,34 +32,50 @@ fn is_mapping(layout: Layout) -> bool {
 
 #[cfg(target_os = "linux")]
 mod mapping {
-    use super::LARGE_PAGE_BYTES;
+    use super::{LARGE_PAGE_BYTES, PAGE_BYTES};
     use rustix::mm::{Advice, MapFlags, MremapFlags, ProtFlags};
+    use std::ffi::c_void;
+    use std::ptr::null_mut;
 
     /// The length of the mapping for a block of `bytes`; 0 if there can be none.
     fn len(bytes: usize) -> usize {
-        bytes.checked_next_multiple_of(LARGE_PAGE_BYTES).unwrap_or(0)
+        bytes.checked_next_multiple_of(PAGE_BYTES).unwrap_or(0)
+    }
+
+    /// A new mapping of `len` bytes, a multiple of a page, that begins where a large page may.
+    fn map(len: usize, access: ProtFlags) -> Option<*mut c_void> {
+        let room = len.checked_add(LARGE_PAGE_BYTES)?;
+        // SAFETY: a private mapping at an address that the system chooses touches nothing that is there.
+        let all =
+            unsafe { rustix::mm::mmap_anonymous(null_mut(), room, access, MapFlags::PRIVATE) };
+        let all = all.ok()?;
+        let before = all.cast::<u8>().align_offset(LARGE_PAGE_BYTES);
+        let start = all.wrapping_byte_add(before);
+        for (from, bytes) in [(all, before), (start.wrapping_byte_add(len), room - before - len)] {
+            if bytes > 0 {
+                // SAFETY: a part of the mapping that has just been made, and that nobody knows. If it
+                // stays, no memory is lost: nobody touches it.
+                let _ = unsafe { rustix::mm::munmap(from, bytes) };
+            }
+        }
+        Some(start)
     }
 
     /// Asks for large pages. That the system has none, or does not want to, is no error.
     ///
     /// # Safety
     /// The range is a mapping of this allocator.
-    unsafe fn advise(start: *mut u8, len: usize) {
+    unsafe fn advise(start: *mut c_void, len: usize) {
         // SAFETY: the advice does not change what the mapping holds.
-        let _ = unsafe { rustix::mm::madvise(start.cast(), len, Advice::LinuxHugepage) };
+        let _ = unsafe { rustix::mm::madvise(start, len, Advice::LinuxHugepage) };
     }
 
     /// A mapping of zeros for a block of `bytes`, or null.
     pub(super) fn new(bytes: usize) -> *mut u8 {
         let len = len(bytes);
-        let access = ProtFlags::READ | ProtFlags::WRITE;
-        // SAFETY: a private mapping at an address that the system chooses touches nothing that is there.
-        let mapped = unsafe {
-            rustix::mm::mmap_anonymous(std::ptr::null_mut(), len, access, MapFlags::PRIVATE)
-        };
-        let Ok(start) = mapped else { return std::ptr::null_mut() };
+        let Some(start) = map(len, ProtFlags::READ | ProtFlags::WRITE) else { return null_mut() };
         // SAFETY: it has just been made.
-        unsafe { advise(start.cast(), len) };
+        unsafe { advise(start, len) };
         start.cast()
     }
 
@@ -83,12 +100,20 @@ mod mapping {
         if old == new {
             return start;
         }
-        // SAFETY: the caller's promise: the range is this mapping, and its address may change.
-        let moved = unsafe { rustix::mm::mremap(start.cast(), old, new, MremapFlags::MAYMOVE) };
-        let Ok(start) = moved else { return std::ptr::null_mut() };
-        // SAFETY: it has just been made.
-        unsafe { advise(start.cast(), new) };
-        start.cast()
+        // Where it is, if there is room behind it. What is new has the advice of what was there.
+        // SAFETY: the caller's promise: the range is this mapping.
+        let here = unsafe { rustix::mm::mremap(start.cast(), old, new, MremapFlags::empty()) };
+        if here.is_ok() {
+            return start;
+        }
+        let Some(place) = map(new, ProtFlags::empty()) else { return null_mut() };
+        let moving = MremapFlags::MAYMOVE;
+        // SAFETY: the caller's promise: the range is this mapping, and its address may change. Where it
+        // goes is a mapping that has just been made, which nobody else knows.
+        let moved = unsafe { rustix::mm::mremap_fixed(start.cast(), old, new, moving, place) };
+        // If that fails, the place may be somebody else's already: it is left alone. What is lost of it is
+        // address space.
+        if moved.is_err() { null_mut() } else { place.cast() }
     }
 }
 
