@@ -113,8 +113,9 @@ pub(crate) fn build(program: &Program, kind: Kind, zig: &Zig, sources: &Sources)
     for file in &program.drivers {
         stamp.add_path(&root().join("corpus").join(file))?;
     }
+    let checkout = root().display().to_string();
     for flag in flags.iter().chain(&program.sources.iter().map(|&s| s.into()).collect::<Vec<_>>()) {
-        stamp.add(flag.as_bytes());
+        stamp.add(flag.replace(&checkout, "").as_bytes());
     }
     let stamp = stamp.hex();
     if stamp::fresh(&out, &stamp) {

@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
-use crate::Result;
 use crate::process::{read, write};
+use crate::{Result, root};
 
 /// A hash under way over everything that an artefact is made from.
 #[derive(Clone)]
@@ -24,7 +24,8 @@ impl Stamp {
         self
     }
 
-    /// Adds a file, or all files under a directory in order of their names.
+    /// Adds a file, or all files under a directory in order of their names. Where the checkout is does not
+    /// count: several can share what was made.
     ///
     /// # Errors
     /// When one cannot be read.
@@ -34,7 +35,8 @@ impl Stamp {
             if path.is_dir() {
                 pending.extend(sorted(&path)?.into_iter().rev());
             } else {
-                self.add(path.as_os_str().as_encoded_bytes());
+                let name = path.strip_prefix(root()).unwrap_or(&path);
+                self.add(name.as_os_str().as_encoded_bytes());
                 self.add(&read(&path)?);
             }
         }
