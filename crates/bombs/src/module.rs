@@ -15,9 +15,10 @@ const TABLES: usize = 10_000;
 /// Most bytes of a string.
 const STRING: usize = 100_000;
 
-/// Bytes of content for each segment, so that a module of `bytes` needs no more than there may be.
+/// Bytes of content for each segment, so that a module of `bytes` needs no more than there may be: as
+/// many for every size up to a megabyte, so that modules of several sizes compare.
 fn content(bytes: usize) -> usize {
-    1 + bytes / SEGMENTS
+    1 + bytes.max(1 << 20) / SEGMENTS
 }
 
 /// The parameters of type number `number`: its digits to the base 4.
@@ -360,7 +361,7 @@ declare! {
         });
         wasm.finish()
     };
-    elements_exprs_active: "element segments of one expression each",
+    elements_exprs_active: "element segments of a few expressions each",
     |bytes, n| {
         let mut wasm = Wasm::new();
         let ty = wasm.ty(&[], &[]);

@@ -9,10 +9,15 @@ pub(crate) struct Bombs {
     #[arg(long, value_name = "SIZE", value_delimiter = ',', value_parser = size,
         default_value = "16k,64k,256k,1m")]
     pub(crate) sizes: Vec<usize>,
-    /// Measure each module in this many processes, and show the least time and memory
-    #[arg(long, value_name = "N", default_value = "1",
-        value_parser = clap::value_parser!(u32).range(1..))]
+    /// Measure time in this many processes for each module, and show the least; up to five times as
+    /// many where it is over a bound
+    #[arg(long, value_name = "N", default_value = "3",
+        value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub(crate) runs: u32,
+    /// Show the least time of eight compilations in the same process, which finds memory and caches
+    /// that are warm, and not that of the first
+    #[arg(long)]
+    pub(crate) warm: bool,
     /// Compile with metering by fuel
     #[arg(long)]
     pub(crate) metered: bool,
