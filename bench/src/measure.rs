@@ -122,6 +122,9 @@ pub fn first_line(stderr: &[u8]) -> String {
     line.chars().take(160).collect()
 }
 
+/// Compilations that take longer are measured in one round only.
+pub const LONG_SECONDS: f64 = 5.0;
+
 /// Measures how modules compile, with every engine but the native one.
 ///
 /// # Errors
@@ -142,6 +145,10 @@ pub fn compile(options: &Options) -> Result<Vec<Row>> {
     for round in 0..options.runs {
         for (row, file) in rows.iter_mut().zip(&files) {
             for cell in row.cells.iter_mut().filter(|cell| cell.failure.is_none()) {
+                // Whatever disturbs a long compilation is short beside it.
+                if cell.samples.last().is_some_and(|last| last.wall > LONG_SECONDS) {
+                    continue;
+                }
                 match compile_once(options, cell.engine, file) {
                     Ok(sample) => cell.samples.push(sample),
                     Err(error) => cell.failure = Some(format!("{error:#}")),

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use anyhow::{Context, Result};
 
 use crate::engine::Engine;
-use crate::measure::{Row, Sample};
+use crate::measure::{LONG_SECONDS, Row, Sample};
 use crate::results::{Builds, Results, best, docs, geomean, ratios};
 use crate::{latency, plot, v8};
 
@@ -180,7 +180,10 @@ pub fn write(results: &Results) -> Result<()> {
 fn markdown(results: &Results) -> String {
     let minima = match results.runs {
         1 => "one round, so that single figures vary by some percent".to_owned(),
-        rounds => format!("minima of {rounds} rounds (of one for wasmi's run times)"),
+        rounds => format!(
+            "minima of {rounds} rounds (of one for wasmi's run times and for compilations of over \
+             {LONG_SECONDS:.0} s)"
+        ),
     };
     let mut out = format!(
         "# Benchmarks\n\n\
