@@ -259,7 +259,8 @@ impl Translator {
         let result = walk(&mut self.cx, &body, &mut validator);
         self.scratch = validator.into_scratch();
         result.map_err(|error| {
-            second::look_at_body(error, validation.func(index, ty), bytes, at).in_func(index)
+            let func = validation.func(index, ty);
+            second::look_at_body(error, func, bytes, at, &self.cx.b.work).in_func(index)
         })
     }
 }

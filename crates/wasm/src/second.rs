@@ -2,21 +2,27 @@
 //!
 //! An error is looked at with every proposal of the library's validator enabled. What is valid then was
 //! refused for a proposal; what is not is invalid, whatever else it uses. That validator takes the
-//! types of a wide operator one by one, which is not linear in the module, so it has a budget of
-//! types: a body that spends it is not looked at any further, and the error stays what it was. The
-//! budget counts types, not time, so the outcome is the same everywhere.
+//! types of a wide operator one by one, and compares each with its supertypes one by one, which is not
+//! linear in the module. So it has a budget of such *looks*: when it is spent, nothing is looked at any
+//! further, and the error stays what it was. The budget counts looks, not time, so the outcome is the
+//! same everywhere; what takes how many of them is in [`looks`].
+//!
+//! # Complexity
+//! Linear, by the budget. It is not on the meter: there is no result that could tell of it. Whoever
+//! cancels is heard.
+
+mod looks;
 
 use crate::error::{Error, ErrorKind};
 use crate::features::{EVERYTHING, proposal_in};
+use looks::{Budget, Function, Types};
+use runwell_ir::Work;
+use runwell_ir::work::Pass;
 use wasmparser as wp;
-use wasmparser::{
-    BinaryReader, FrameKind, FunctionBody, Operator, Parser, ValidPayload, Validator,
-};
+use wasmparser::{BinaryReader, FunctionBody, Parser, ValidPayload, Validator};
 
-/// Types that operators take and give, per byte. Ordinary code moves one or two.
-const TYPES_PER_BYTE: usize = 8;
-/// Types that even the smallest body may move: those of the widest signature.
-const TYPES_BASE: usize = 2000;
+/// Operators between two questions whether to stop.
+const OPERATORS_PER_QUESTION: u32 = 1024;
 
 /// What a second look has found.
 enum Verdict {
@@ -36,26 +42,30 @@ pub(crate) fn look_at_body(
     func: Option<wp::FuncToValidate<wp::ValidatorResources>>,
     body: &[u8],
     at: u32,
+    work: &Work,
 ) -> Error {
     let Some(mut func) = func else { return error };
     if is_settled(&error) {
         return error;
     }
     func.features = EVERYTHING;
-    let mut budget = TYPES_BASE + TYPES_PER_BYTE * body.len();
+    let mut budget = Budget::of(body.len());
     let reader = BinaryReader::new_features(body, at.into(), EVERYTHING);
     let mut allocations = Default::default();
-    resolve(error, validate(func, FunctionBody::new(reader), &mut allocations, &mut budget))
+    let body = FunctionBody::new(reader);
+    // What the module has no types for is invalid at once.
+    let types = Types::default();
+    resolve(error, validate(func, body, &mut allocations, &types, &mut budget, work))
 }
 
 /// Decides whether the error of a module outside of its bodies is about a proposal or about the
 /// module.
 #[cold]
-pub(crate) fn look_at_module(error: Error, bytes: &[u8]) -> Error {
+pub(crate) fn look_at_module(error: Error, bytes: &[u8], work: &Work) -> Error {
     if is_settled(&error) {
         return error;
     }
-    let verdict = match validate_module(bytes) {
+    let verdict = match validate_module(bytes, work) {
         Ok(verdict) => verdict,
         Err(error) => Verdict::Invalid(error),
     };
@@ -67,20 +77,26 @@ fn is_settled(error: &Error) -> bool {
     matches!(error.kind(), Limit { .. } | Component | Cancelled)
 }
 
-fn validate_module(bytes: &[u8]) -> wp::Result<Verdict> {
+fn validate_module(bytes: &[u8], work: &Work) -> wp::Result<Verdict> {
     let mut validator = Validator::new_with_features(EVERYTHING);
     let mut parser = Parser::new(0);
     parser.set_features(EVERYTHING);
+    let mut types = Types::default();
+    let mut budget = Budget::of(bytes.len());
     let mut bodies = Vec::new();
     for payload in parser.parse_all(bytes) {
-        if let ValidPayload::Func(func, body) = validator.payload(&payload?)? {
+        let payload = payload?;
+        types.add(&payload);
+        if !budget.spend(types.looks_at(&payload)) || work.check(Pass::Parse).is_err() {
+            return Ok(Verdict::Undecided);
+        }
+        if let ValidPayload::Func(func, body) = validator.payload(&payload)? {
             bodies.push((func, body));
         }
     }
-    let mut budget = TYPES_BASE + TYPES_PER_BYTE * bytes.len();
     let mut allocations = Default::default();
     for (func, body) in bodies {
-        match validate(func, body, &mut allocations, &mut budget) {
+        match validate(func, body, &mut allocations, &types, &mut budget, work) {
             Verdict::Valid => {}
             other => return Ok(other),
         }
@@ -92,10 +108,17 @@ fn validate(
     func: wp::FuncToValidate<wp::ValidatorResources>,
     body: FunctionBody<'_>,
     allocations: &mut wp::FuncValidatorAllocations,
-    budget: &mut usize,
+    types: &Types,
+    budget: &mut Budget,
+    work: &Work,
 ) -> Verdict {
+    let function = Function::new(&func, types);
+    // Parameters are declared one by one.
+    if !budget.spend(function.params) {
+        return Verdict::Undecided;
+    }
     let mut validator = func.into_validator(std::mem::take(allocations));
-    let verdict = match walk(&mut validator, &body, budget) {
+    let verdict = match walk(&mut validator, &body, &function, budget, work) {
         Ok(true) => Verdict::Valid,
         Ok(false) => Verdict::Undecided,
         Err(error) => Verdict::Invalid(error),
@@ -104,72 +127,33 @@ fn validate(
     verdict
 }
 
-/// Validates a body; false when the budget does not reach.
+/// Validates a body; false when the budget does not reach, or somebody says so.
 fn walk(
     validator: &mut wp::FuncValidator<wp::ValidatorResources>,
     body: &FunctionBody<'_>,
-    budget: &mut usize,
+    function: &Function<'_>,
+    budget: &mut Budget,
+    work: &Work,
 ) -> wp::Result<bool> {
     let mut reader = body.get_binary_reader();
     validator.read_locals(&mut reader)?;
     reader.set_features(*validator.features());
+    let mut operators = 0;
     while !reader.eof() {
         let at = reader.original_position();
         let operator = reader.peek_operator(&validator.visitor(at))?;
-        let types = types_of(&operator, validator, at);
-        match budget.checked_sub(types) {
-            Some(rest) => *budget = rest,
-            None => return Ok(false),
+        if !budget.spend(function.looks_at(&operator, validator, at)) {
+            return Ok(false);
+        }
+        operators += 1;
+        if operators % OPERATORS_PER_QUESTION == 0 && work.check(Pass::Parse).is_err() {
+            return Ok(false);
         }
         reader.visit_operator(&mut validator.visitor(at))??;
     }
     let at = reader.original_position();
     reader.finish_expression(&validator.visitor(at))?;
     Ok(true)
-}
-
-/// How many types the library's validator looks at for an operator. One that is at fault may count
-/// for fewer: it is the last.
-fn types_of(
-    operator: &Operator<'_>,
-    validator: &mut wp::FuncValidator<wp::ValidatorResources>,
-    at: u64,
-) -> usize {
-    let module = validator.visitor(at);
-    let label = |depth| {
-        use wp::ModuleArity;
-        let (ty, kind) = module.label_block(depth)?;
-        let (params, results) = module.block_type_arity(ty)?;
-        Some(if kind == FrameKind::Loop { params } else { results } as usize)
-    };
-    let label = |depth| label(depth).unwrap_or(0);
-    let (taken, given) = operator.operator_arity(&module).unwrap_or((0, 0));
-    let extra: usize = match operator {
-        Operator::BrTable { targets } => {
-            // All have as many types as the default one, or the operator is at fault.
-            2 * targets.len() as usize * label(targets.default())
-        }
-        Operator::TryTable { try_table } => {
-            let labels = try_table.catches.iter().map(|catch| match *catch {
-                wp::Catch::One { label, .. }
-                | wp::Catch::OneRef { label, .. }
-                | wp::Catch::All { label }
-                | wp::Catch::AllRef { label } => label,
-            });
-            labels.map(label).sum()
-        }
-        Operator::Resume { resume_table, .. }
-        | Operator::ResumeThrow { resume_table, .. }
-        | Operator::ResumeThrowRef { resume_table, .. } => {
-            let labels = resume_table.handlers.iter().map(|handler| match *handler {
-                wp::Handle::OnLabel { label: depth, .. } => label(depth),
-                wp::Handle::OnSwitch { .. } => 0,
-            });
-            labels.sum::<usize>() + resume_table.handlers.len() * given as usize
-        }
-        _ => 0,
-    };
-    taken as usize + given as usize + extra
 }
 
 /// Combines the error with the supported proposals and what is so with all of them.
@@ -179,6 +163,12 @@ fn resolve(error: Error, verdict: Verdict) -> Error {
             Error::invalid(other.message(), u32::try_from(other.offset()).unwrap_or(u32::MAX))
         }
         (ErrorKind::Invalid { message, offset, .. }, Verdict::Valid) => {
+            Error::unsupported(proposal_in(message), message.clone(), *offset)
+        }
+        // The message itself says that it is about a proposal.
+        (ErrorKind::Invalid { message, offset, .. }, Verdict::Undecided)
+            if message.contains("must be enabled") =>
+        {
             Error::unsupported(proposal_in(message), message.clone(), *offset)
         }
         _ => error,

@@ -32,7 +32,8 @@ use wasmparser::{Operator, Parser, Payload, Validator};
 
 /// Parses a module; see [`Parsed::parse`].
 pub(crate) fn parse(bytes: &[u8], limits: &Limits, work: &mut Work) -> Result<Parsed> {
-    Reader::new(*limits, work).run(bytes).map_err(|error| second::look_at_module(error, bytes))
+    let outcome = Reader::new(*limits, work).run(bytes);
+    outcome.map_err(|error| second::look_at_module(error, bytes, work))
 }
 
 /// The machine-level type of a value type, if the language has it.
