@@ -310,6 +310,11 @@ impl HostFunc {
         &self.ty
     }
 
+    /// The engine's number of its type.
+    pub(crate) fn type_number(&self) -> u32 {
+        self.type_id.number()
+    }
+
     /// A function that takes its arguments as a slice.
     pub(crate) fn dynamic<T: 'static>(
         engine: &Engine,

@@ -320,16 +320,17 @@ impl Imported {
 /// Whether an instance fills memories or tables that it imports.
 fn fills_others(module: &ModuleInner) -> bool {
     let info = &module.info;
-    let fills = |mode: &SegmentMode, is_it: fn(&EntityType) -> bool| match *mode {
-        SegmentMode::Active { target, .. } => {
-            (target as usize) < info.imports.iter().filter(|import| is_it(&import.ty)).count()
-        }
+    let imported = |is_it: fn(&EntityType) -> bool| {
+        info.imports.iter().filter(|import| is_it(&import.ty)).count()
+    };
+    let memories = imported(|ty| matches!(ty, EntityType::Memory(_)));
+    let tables = imported(|ty| matches!(ty, EntityType::Table(_)));
+    let fills = |mode: &SegmentMode, imported: usize| match *mode {
+        SegmentMode::Active { target, .. } => (target as usize) < imported,
         _ => false,
     };
-    let data = |ty: &EntityType| matches!(ty, EntityType::Memory(_));
-    let elements = |ty: &EntityType| matches!(ty, EntityType::Table(_));
-    info.data.iter().any(|segment| fills(&segment.mode, data))
-        || info.elements.iter().any(|segment| fills(&segment.mode, elements))
+    info.data.iter().any(|segment| fills(&segment.mode, memories))
+        || info.elements.iter().any(|segment| fills(&segment.mode, tables))
 }
 
 /// An error unless instances of the module may be made in the store.

@@ -53,6 +53,7 @@ mod state;
 mod store;
 mod table;
 pub mod tape;
+mod text;
 mod transfer;
 mod trap;
 mod typed;

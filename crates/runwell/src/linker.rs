@@ -9,6 +9,7 @@ use crate::module::Module;
 use crate::types::{ExternType, FuncType, ImportType};
 use crate::value::Val;
 use crate::{Error, Result};
+use runwell_wasm::EntityType;
 use std::collections::BTreeMap;
 use std::marker::PhantomData;
 use std::sync::Arc;
@@ -421,10 +422,16 @@ impl<T: 'static> Linker<T> {
                 return Err(Error::new(UnknownImportError::new(&inner.import(number))));
             };
             if let Definition::Host(host) = definition {
-                let wanted = inner.import(number);
-                let found = ExternType::Func(host.ty().clone());
-                if wanted.ty != found {
-                    return Err(incompatible(&wanted, &found));
+                // Both have numbers of this engine, and a type may have two thousand parts.
+                let fits = match &import.ty {
+                    EntityType::Func(ty) => {
+                        inner.type_ids[*ty as usize].number() == host.type_number()
+                    }
+                    _ => false,
+                };
+                if !fits {
+                    let found = ExternType::Func(host.ty().clone());
+                    return Err(incompatible(&inner.import(number), &found));
                 }
             }
             imports.push(definition.clone());

@@ -1,5 +1,6 @@
 //! Compiled modules.
 
+use crate::Result;
 use crate::config::ProfilingStrategy;
 use crate::engine::{Engine, compile};
 use crate::registry::TypeId;
@@ -7,7 +8,6 @@ use crate::types::{
     ExportType, ExternType, FuncType, GlobalType, ImportType, MemoryType, Mutability, RefType,
     TableType, ValType,
 };
-use crate::{Error, Result};
 use anyhow::Context;
 use runwell_abi::Type;
 use runwell_compiler::{CancelToken, CompiledModule, ModuleInfo, Report};
@@ -153,12 +153,7 @@ pub struct ResourcesRequired {
 /// The binary form of `bytes`, which may be in the text form.
 pub(crate) fn binary<'a>(bytes: &'a [u8], path: Option<&Path>) -> Result<Cow<'a, [u8]>> {
     // Decimal fractions are rounded as they are read.
-    runwell_vm::with_guest_floats(|| wat::parse_bytes(bytes)).map_err(|mut error| {
-        if let Some(path) = path {
-            error.set_path(path);
-        }
-        Error::new(error)
-    })
+    runwell_vm::with_guest_floats(|| crate::text::binary(bytes, path))
 }
 
 impl Module {

@@ -10,6 +10,7 @@ use crate::table::Table;
 use crate::value::{Ref, Val};
 use crate::{Error, Result};
 use core::fmt;
+use core::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 /// Bytes of a page of a memory, as a power of two.
@@ -115,6 +116,21 @@ impl ValType {
     /// Zero, or null; `None` for references that are never null.
     pub fn default_value(&self) -> Option<Val> {
         Val::default_for_ty(self)
+    }
+
+    /// A byte that no other type has.
+    fn code(self) -> u8 {
+        match self {
+            ValType::I32 => 0,
+            ValType::I64 => 1,
+            ValType::F32 => 2,
+            ValType::F64 => 3,
+            ValType::V128 => 4,
+            ValType::Ref(RefType { nullable, heap_type: HeapType::Func }) => 5 + u8::from(nullable),
+            ValType::Ref(RefType { nullable, heap_type: HeapType::Extern }) => {
+                7 + u8::from(nullable)
+            }
+        }
     }
 
     pub(crate) fn machine(self) -> runwell_abi::Type {
@@ -237,11 +253,23 @@ impl fmt::Display for RefType {
 }
 
 /// The type of a function.
-#[derive(Clone, PartialEq, Eq, Hash)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct FuncType {
     // Parameters, then results.
     types: Arc<[ValType]>,
     params: usize,
+}
+
+impl Hash for FuncType {
+    /// Types are hashed as strings of bytes: there can be two thousand.
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.params.hash(state);
+        let mut codes = [0; 256];
+        for types in self.types.chunks(codes.len()) {
+            codes.iter_mut().zip(types).for_each(|(code, ty)| *code = ty.code());
+            state.write(&codes[..types.len()]);
+        }
+    }
 }
 
 impl FuncType {
@@ -724,13 +752,9 @@ impl ExternType {
         };
         Ok(match self {
             ExternType::Func(ty) => {
-                let zeros: Vec<Val> =
-                    ty.results().map(|ty| value(&ty)).collect::<Result<Vec<Val>>>()?;
-                let func = Func::new(&mut store, ty.clone(), move |_, _, results| {
-                    results.copy_from_slice(&zeros);
-                    Ok(())
-                });
-                Extern::Func(func)
+                ty.results().try_for_each(|ty| value(&ty).map(|_| ()))?;
+                // Results are zero and null unless somebody sets them.
+                Extern::Func(Func::new(&mut store, ty.clone(), |_, _, _| Ok(())))
             }
             ExternType::Global(ty) => {
                 let zero = value(ty.content())?;
