@@ -147,7 +147,7 @@ fn hashes_are_the_same_everywhere() -> Result<()> {
             assert_eq!(again, found);
         }
     }
-    let wanted = "92a87846b579bf606991e0ff5a684ef702d9e57df3f1f3644a256b7b3bf6322a";
+    let wanted = "806e9a98bea80a84e8ef61ff0eec002a9f324c16c06cfcd5ae26acd5b5ba0a67";
     assert_eq!(first.map(|hash| hash.to_string()).as_deref(), Some(wanted));
     Ok(())
 }

@@ -13,6 +13,7 @@
 use crate::Error;
 use crate::memory::part;
 use crate::mmap::{Access, Mmap, OS_PAGE_BYTES};
+use crate::watch::touched;
 use runwell_abi::TrapCode;
 use runwell_abi::vmctx::TableDef;
 use std::cell::{Cell, UnsafeCell};
@@ -194,6 +195,29 @@ impl Table {
     pub fn get(&self, index: u64) -> Option<u64> {
         // SAFETY: the index is inside.
         (index < self.len()).then(|| unsafe { *self.elements().add(index as usize) })
+    }
+
+    /// The elements that are not null, ascending, each behind its index. No element may be written
+    /// meanwhile.
+    ///
+    /// # Complexity
+    /// Of a large table the pages that were ever touched are read, where the kernel tells which these are.
+    pub fn non_null(&self) -> impl Iterator<Item = (u64, u64)> + '_ {
+        const PER_PAGE: u64 = OS_PAGE_BYTES as u64 / 8;
+        let pages = match &self.backing {
+            Backing::Heap(elements) => {
+                let last = (elements.len() as u64).div_ceil(PER_PAGE);
+                std::iter::once(0..last).collect()
+            }
+            Backing::Map(map) => {
+                let base = map.base().as_ptr() as u64;
+                touched(base, base + (self.len() * 8).next_multiple_of(OS_PAGE_BYTES as u64))
+            }
+        };
+        let elements =
+            pages.into_iter().flat_map(|pages| pages.start * PER_PAGE..pages.end * PER_PAGE);
+        // Behind the end there is nothing.
+        elements.filter_map(|at| Some((at, self.get(at)?))).filter(|&(_, element)| element != 0)
     }
 
     /// Writes an element.

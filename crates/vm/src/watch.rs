@@ -220,37 +220,42 @@ impl Watch {
         page(region.start)..page(region.end)
     }
 
-    /// The pages that are there, by the page table; all when it cannot be read.
     fn touched(&self, end: u64) -> Pages {
-        let count = (end - self.base) / OS_PAGE_BYTES as u64;
-        let mut pages: Pages = Vec::new();
-        let mut entries = [0u64; 4096];
-        let mut at = 0;
-        while at < count {
-            let wanted = (count - at).min(entries.len() as u64);
-            let bytes = wanted as usize * 8;
-            let offset = (self.base / OS_PAGE_BYTES as u64 + at) * 8;
-            let read = sources().pagemap.as_ref().map(|pagemap| {
-                let into = entries.as_mut_ptr().cast();
-                // SAFETY: there is room for `bytes` bytes, and any bits are numbers.
-                unsafe { libc::pread(pagemap.as_raw_fd(), into, bytes, offset as libc::off_t) }
-            });
-            if read != Some(bytes as isize) {
-                pages.push(at..count);
-                break;
-            }
-            for (entry, page) in entries[..wanted as usize].iter().zip(at..) {
-                if entry & PAGEMAP_THERE != 0 {
-                    match pages.last_mut() {
-                        Some(last) if last.end == page => last.end += 1,
-                        _ => pages.push(page..page + 1),
-                    }
+        touched(self.base, end)
+    }
+}
+
+/// The pages from `base` to `end` that are there, by the page table; all when it cannot be read. Those that
+/// are not read as zero.
+pub(crate) fn touched(base: u64, end: u64) -> Pages {
+    let count = (end - base) / OS_PAGE_BYTES as u64;
+    let mut pages: Pages = Vec::new();
+    let mut entries = [0u64; 4096];
+    let mut at = 0;
+    while at < count {
+        let wanted = (count - at).min(entries.len() as u64);
+        let bytes = wanted as usize * 8;
+        let offset = (base / OS_PAGE_BYTES as u64 + at) * 8;
+        let read = sources().pagemap.as_ref().map(|pagemap| {
+            let into = entries.as_mut_ptr().cast();
+            // SAFETY: there is room for `bytes` bytes, and any bits are numbers.
+            unsafe { libc::pread(pagemap.as_raw_fd(), into, bytes, offset as libc::off_t) }
+        });
+        if read != Some(bytes as isize) {
+            pages.push(at..count);
+            break;
+        }
+        for (entry, page) in entries[..wanted as usize].iter().zip(at..) {
+            if entry & PAGEMAP_THERE != 0 {
+                match pages.last_mut() {
+                    Some(last) if last.end == page => last.end += 1,
+                    _ => pages.push(page..page + 1),
                 }
             }
-            at += wanted;
         }
-        pages
+        at += wanted;
     }
+    pages
 }
 
 /// Lets the kernel track writes to a range; false when it does not want to.

@@ -284,3 +284,27 @@ fn threads_register_and_look_up() {
         thread.join().unwrap();
     }
 }
+
+#[test]
+fn elements_that_are_not_null_are_found() {
+    use runwell_vm::table::DEFAULT_QUOTA_ELEMENTS;
+    for (min, max) in [(0, Some(9)), (9, Some(9)), (1024, None), (5_000_000, Some(6_000_000))] {
+        let ty = TableType { min, max, is64: false };
+        let table = Table::new(ty, 0, DEFAULT_QUOTA_ELEMENTS).expect("a table");
+        assert_eq!(table.non_null().next(), None);
+        let mut wanted: Vec<(u64, u64)> = [0, 1, 8, 511, 512, 1023, min.saturating_sub(1)]
+            .into_iter()
+            .filter(|&at| at < min)
+            .map(|at| (at, at + 1))
+            .collect();
+        wanted.dedup();
+        for &(at, value) in wanted.iter().rev() {
+            table.set(at, value).expect("inside");
+        }
+        assert_eq!(table.non_null().collect::<Vec<_>>(), wanted, "{min}");
+        if let Some(&(at, _)) = wanted.first() {
+            table.set(at, 0).expect("inside");
+            assert_eq!(table.non_null().collect::<Vec<_>>(), wanted[1..], "{min}");
+        }
+    }
+}

@@ -10,7 +10,7 @@ use std::fmt;
 use std::str::FromStr;
 
 /// What hashes begin with: another order gets another line.
-const DOMAIN: &[u8] = b"runwell state 1\n";
+const DOMAIN: &[u8] = b"runwell state 2\n";
 
 /// The hash of all that guests of a store can see of it; see [`Store::state_hash`].
 #[derive(Copy, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -59,7 +59,8 @@ impl<T: 'static> Store<T> {
     ///    and the hash of length and content. That is BLAKE3 over the length and, for each 2 MiB that are
     ///    not all zero, its number and hash: BLAKE3 over, for each 4 KiB in it that are not all zero, its
     ///    number and BLAKE3 hash;
-    /// 3. tables, likewise: type, length and elements;
+    /// 3. tables, likewise: type, length, and BLAKE3 over, for each element that is not null, its index
+    ///    and what it refers to;
     /// 4. globals, likewise: type and value;
     /// 5. instances, likewise: the BLAKE3 hash of the module, which of the store's memories, tables and
     ///    globals are theirs by index, and which of their segments have nothing (left) in them;
@@ -70,9 +71,9 @@ impl<T: 'static> Store<T> {
     /// host function does, and the frames of a suspended call are not in it.
     ///
     /// # Complexity
-    /// Tables, globals and segments are read whole. Of memories, the pages that were written since the
-    /// last call are read, where Linux tracks writes (6.7 and later, if `userfaultfd` is allowed), else
-    /// all pages that were ever touched. The first call is what makes the tracking begin; a store that is
+    /// Globals and segments are read whole, of tables the pages that were ever touched. Of memories, the
+    /// pages that were written since the last call are read, where Linux tracks writes (6.7 and later, if
+    /// `userfaultfd` is allowed), else all pages that were ever touched. The first call is what makes the tracking begin; a store that is
     /// never hashed pays nothing.
     ///
     /// ```
@@ -198,11 +199,13 @@ impl StoreOpaque {
             number(hasher, u64::from(table.raw.ty().is64));
             maximum(hasher, table.raw.ty().max);
             number(hasher, table.raw.len());
-            for at in 0..table.raw.len() {
-                let bits = table.raw.get(at).unwrap_or(0);
+            let mut elements = Hasher::new();
+            for (at, bits) in table.raw.non_null() {
+                number(&mut elements, at);
                 // SAFETY: elements are references of this store, of the table's type.
-                hasher.update(&unsafe { refs.of(self, is_func, bits) }.to_bytes());
+                elements.update(&unsafe { refs.of(self, is_func, bits) }.to_bytes());
             }
+            hasher.update(elements.finalize().as_bytes());
         }
     }
 

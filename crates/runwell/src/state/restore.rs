@@ -11,7 +11,7 @@ use crate::instance::{Instance, InstancePre, build, check_store};
 use crate::linker::Linker;
 use crate::module::{Module, ModuleInner};
 use crate::state::type_of_code;
-use crate::store::StoreOpaque;
+use crate::store::{StoreOpaque, StoreTable};
 use crate::tape::format::decode::{Bad, In};
 use crate::types::ValType;
 use crate::{Error, Result};
@@ -207,20 +207,40 @@ fn table(
     index: u32,
     from: &mut In<'_>,
 ) -> Result<(), Refused> {
-    let len = from.count()? as u64;
+    let len = from.number()?;
     grow_table(store, index, len)?;
     let table = &store.tables[index as usize];
     let is_func = table.element.heap_type().is_func();
-    for at in 0..len {
-        let number = from.number()?;
-        if number == 0 && !table.element.is_nullable() {
-            return Err("null in a table without it".into());
+    elements(table, from, |from| reference(store, instance, is_func, from.number()?))
+}
+
+/// The elements of a table that is large enough; `element` reads one as its bits.
+pub(super) fn elements(
+    table: &StoreTable,
+    from: &mut In<'_>,
+    mut element: impl FnMut(&mut In<'_>) -> Result<u64, Bad>,
+) -> Result<(), Refused> {
+    // Initial values are written as well, if they are still there.
+    let initial: Vec<u64> = table.raw.non_null().map(|(at, _)| at).collect();
+    initial.into_iter().try_for_each(|at| table.raw.set(at, 0)).map_err(|_| OUTSIDE)?;
+    let count = from.count()? as u64;
+    if count != table.raw.len() && !table.element.is_nullable() {
+        return Err("null in a table without it".into());
+    }
+    let mut next = 0u64;
+    for _ in 0..count {
+        let at = next.checked_add(from.number()?).ok_or(OUTSIDE)?;
+        let bits = element(from)?;
+        if bits == 0 {
+            return Err("null among what is not".into());
         }
-        let bits = reference(store, instance, is_func, number)?;
-        table.raw.set(at, bits).map_err(|_| "an element outside of its table")?;
+        table.raw.set(at, bits).map_err(|_| OUTSIDE)?;
+        next = at + 1;
     }
     Ok(())
 }
+
+const OUTSIDE: &str = "an element outside of its table";
 
 fn globals(store: &StoreOpaque, instance: u32, from: &mut In<'_>) -> Result<(), Refused> {
     let state = &store.instances[instance as usize];

@@ -6,7 +6,7 @@
 //! carried and is refused.
 //!
 //! The layout: [`MAGIC`], the version of the format, the target, the module's BLAKE3 hash; fuel; memories
-//! with their pages that are not zero; tables; globals; segments; and the BLAKE3 hash of all that. Nothing
+//! with their pages that are not zero; tables with their elements that are not null; globals; segments; and the BLAKE3 hash of all that. Nothing
 //! of it is trusted when it is read back: see `restore`.
 
 use super::pages::PAGE;
@@ -14,7 +14,7 @@ use crate::context::AsContextMut;
 use crate::instance::{Instance, InstanceState};
 use crate::module::ModuleInner;
 use crate::state::{page_of, type_code};
-use crate::store::StoreOpaque;
+use crate::store::{StoreOpaque, StoreTable};
 use crate::tape::format::encode::Out;
 use crate::types::ValType;
 use crate::{Error, Result};
@@ -23,7 +23,7 @@ use std::fmt;
 
 pub(super) const MAGIC: &[u8] = b"runwell snapshot\n";
 /// The version of the format.
-pub(super) const VERSION: u64 = 1;
+pub(super) const VERSION: u64 = 2;
 /// What a snapshot of this machine says that it is of.
 pub(super) const TARGET: &str = std::env::consts::ARCH;
 
@@ -234,15 +234,29 @@ impl Funcs {
     }
 }
 
+/// The elements of a table that are not null: how many, and each with how many nulls are before it.
+pub(super) fn elements(
+    table: &StoreTable,
+    out: &mut Out,
+    mut element: impl FnMut(u64, &mut Out) -> Result<(), SnapshotError>,
+) -> Result<(), SnapshotError> {
+    out.number(table.raw.non_null().count() as u64);
+    let mut next = 0;
+    for (at, bits) in table.raw.non_null() {
+        out.number(at - next);
+        element(bits, out)?;
+        next = at + 1;
+    }
+    Ok(())
+}
+
 fn tables(store: &StoreOpaque, state: &InstanceState, out: &mut Out) -> Result<(), SnapshotError> {
     let funcs = Funcs::new(state);
     for &index in &state.tables {
         let table = &store.tables[index as usize];
         let is_func = table.element.heap_type().is_func();
         out.number(table.raw.len());
-        for at in 0..table.raw.len() {
-            out.number(funcs.number(is_func, table.raw.get(at).unwrap_or(0))?);
-        }
+        elements(table, out, |bits, out| Ok(out.number(funcs.number(is_func, bits)?)))?;
     }
     // What a segment that is not dropped has, a table may come to have.
     let own = state.data.elems.iter().zip(&state.module.inner().info.elements);

@@ -17,7 +17,7 @@ use std::io::{self, BufRead, BufReader, Read};
 
 const MAGIC: &[u8] = b"runwell log\n";
 /// The version of the format.
-const VERSION: u64 = 2;
+const VERSION: u64 = 3;
 
 /// What is wrong with a log.
 #[derive(Clone, PartialEq, Eq, Debug)]

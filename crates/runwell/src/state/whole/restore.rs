@@ -15,7 +15,7 @@ use crate::instance::{Instance, build, check_store, checked_imports};
 use crate::linker::{Definition, Linker};
 use crate::module::Module;
 use crate::state::refs::RefId;
-use crate::state::restore::{Refused, content, grow_memory, grow_table, head, pages};
+use crate::state::restore::{Refused, content, elements, grow_memory, grow_table, head, pages};
 use crate::state::snapshot::SnapshotError;
 use crate::store::StoreOpaque;
 use crate::tape::Import;
@@ -360,10 +360,7 @@ impl Unresolved {
 fn contents(store: &StoreOpaque, from: &mut In<'_>) -> Result<(), Refused> {
     (0..store.memories.len() as u32).try_for_each(|memory| pages(store, memory, from))?;
     for table in &store.tables {
-        for at in 0..table.raw.len() {
-            let bits = reference_bits(store, table.element, reference(from)?)?;
-            table.raw.set(at, bits).map_err(|_| "an element outside of its table")?;
-        }
+        elements(table, from, |from| reference_bits(store, table.element, reference(from)?))?;
     }
     for state in &store.instances {
         let [.., imported] = imported(state.module.inner());

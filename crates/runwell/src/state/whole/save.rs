@@ -4,7 +4,9 @@ use super::{MAGIC, imported};
 use crate::Result;
 use crate::instance::InstanceState;
 use crate::state::refs::{RefId, RefIds};
-use crate::state::snapshot::{OBJECT, SnapshotError, TARGET, VERSION, between_calls, pages};
+use crate::state::snapshot::{
+    OBJECT, SnapshotError, TARGET, VERSION, between_calls, elements, pages,
+};
 use crate::state::type_code;
 use crate::store::{Store, StoreOpaque};
 use crate::tape::Import;
@@ -122,7 +124,7 @@ fn save(store: &StoreOpaque) -> Result<Vec<u8>, SnapshotError> {
     if named.contains(&false) {
         return Err(SnapshotError::Holds("a host function that no instance imports"));
     }
-    contents(store, &refs, &mut out);
+    contents(store, &refs, &mut out)?;
     let hash = blake3::hash(&out.0);
     out.0.extend_from_slice(hash.as_bytes());
     Ok(out.0)
@@ -210,15 +212,15 @@ fn value(store: &StoreOpaque, refs: &RefIds, global: usize, out: &mut Out) {
     }
 }
 
-fn contents(store: &StoreOpaque, refs: &RefIds, out: &mut Out) {
+fn contents(store: &StoreOpaque, refs: &RefIds, out: &mut Out) -> Result<(), SnapshotError> {
     (0..store.memories.len() as u32).for_each(|memory| pages(store, memory, out));
     for table in &store.tables {
         let is_func = table.element.heap_type().is_func();
-        for at in 0..table.raw.len() {
-            let bits = table.raw.get(at).unwrap_or(0);
+        elements(table, out, |bits, out| {
             // SAFETY: elements are references of this store, of the table's type.
             reference(out, unsafe { refs.of(store, is_func, bits) });
-        }
+            Ok(())
+        })?;
     }
     for state in &store.instances {
         for &global in own_globals(state) {
@@ -230,4 +232,5 @@ fn contents(store: &StoreOpaque, refs: &RefIds, out: &mut Out) {
         let elems = state.data.elems.iter().map(|segment| segment.elements().is_empty());
         out.0.extend(data.chain(elems).map(u8::from));
     }
+    Ok(())
 }
