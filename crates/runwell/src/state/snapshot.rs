@@ -256,7 +256,10 @@ fn tables(store: &StoreOpaque, state: &InstanceState, out: &mut Out) -> Result<(
         let table = &store.tables[index as usize];
         let is_func = table.element.heap_type().is_func();
         out.number(table.raw.len());
-        elements(table, out, |bits, out| Ok(out.number(funcs.number(is_func, bits)?)))?;
+        elements(table, out, |bits, out| {
+            out.number(funcs.number(is_func, bits)?);
+            Ok(())
+        })?;
     }
     // What a segment that is not dropped has, a table may come to have.
     let own = state.data.elems.iter().zip(&state.module.inner().info.elements);
