@@ -68,7 +68,7 @@ fn snapshots_hold_what_is_in_tables() -> Result<()> {
         let again = if of_instance {
             linker.restore(&mut other, &module, &one)?
         } else {
-            linker.restore_store(&mut other, &[module.clone()], &whole)?.instances[0]
+            linker.restore_store(&mut other, std::slice::from_ref(&module), &whole)?.instances[0]
         };
         assert_eq!(other.state_hash(), store.state_hash());
         call(&mut other, again, "call", 9_999_999)?;
