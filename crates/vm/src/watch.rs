@@ -8,8 +8,8 @@
 //!    `userfaultfd` for asynchronous write protection, Linux 6.7 and later): the pages written since the
 //!    last question, whoever wrote them, system calls included. It costs a page fault for the first
 //!    write to a page after a question.
-//! 2. **The page table** (`/proc/self/pagemap`): the pages that were ever touched. Everybody is told all
-//!    of them each time and has to look himself.
+//! 2. **The page table** (`PAGEMAP_SCAN` or, before Linux 6.7, `/proc/self/pagemap`): the pages that were
+//!    ever touched. Everybody is told all of them each time and has to look himself.
 //! 3. Otherwise all pages.
 //!
 //! What is answered is always a superset of what was written: a page that is left out has not changed.
@@ -175,49 +175,14 @@ impl Watch {
             Some(pending) => join(std::mem::take(pending)),
             first => {
                 *first = Some(Vec::new());
-                self.scan(end, false).unwrap_or_else(|| self.touched(end))
+                self.touched(end)
             }
         }
     }
 
-    /// Asks the kernel for the pages that are there or, of these, for those that were written since it
-    /// was asked the last time. `None` when it refuses.
+    /// As [`scan`], below `end`.
     fn scan(&self, end: u64, written: bool) -> Option<Pages> {
-        let fd = sources().pagemap.as_ref()?.as_raw_fd();
-        let mut regions = [PageRegion { start: 0, end: 0, categories: 0 }; BATCH];
-        let mut pages = Vec::new();
-        let mut at = self.base;
-        while at < end {
-            let mut arg = PmScanArg {
-                size: size_of::<PmScanArg>() as u64,
-                flags: if written { PM_SCAN_WP_MATCHING | PM_SCAN_CHECK_WPASYNC } else { 0 },
-                start: at,
-                end,
-                walk_end: 0,
-                vec: regions.as_mut_ptr() as u64,
-                vec_len: BATCH as u64,
-                max_pages: 0,
-                category_inverted: 0,
-                category_mask: if written { PAGE_IS_WRITTEN } else { 0 },
-                category_anyof_mask: PAGE_IS_PRESENT | PAGE_IS_SWAPPED,
-                return_mask: PAGE_IS_PRESENT,
-            };
-            // SAFETY: the argument is the structure that the request takes; it points to room for
-            // `BATCH` regions. The kernel changes nothing of the pages but when it is told of a write.
-            let count = unsafe { libc::ioctl(fd, PAGEMAP_SCAN, &raw mut arg) };
-            let count = usize::try_from(count).ok()?;
-            pages.extend(regions[..count.min(BATCH)].iter().map(|region| self.pages(region)));
-            if arg.walk_end <= at {
-                return None;
-            }
-            at = arg.walk_end;
-        }
-        Some(pages)
-    }
-
-    fn pages(&self, region: &PageRegion) -> Range<u64> {
-        let page = |address: u64| (address - self.base) / OS_PAGE_BYTES as u64;
-        page(region.start)..page(region.end)
+        scan(self.base, end, written)
     }
 
     fn touched(&self, end: u64) -> Pages {
@@ -225,9 +190,54 @@ impl Watch {
     }
 }
 
+/// Asks the kernel for the pages from `base` to `end` that are there or, of these, in a range that is
+/// registered, for those that were written since it was asked the last time. `None` when it refuses.
+///
+/// # Complexity
+/// What was never touched is passed over by the gigabyte.
+fn scan(base: u64, end: u64, written: bool) -> Option<Pages> {
+    let fd = sources().pagemap.as_ref()?.as_raw_fd();
+    let mut regions = [PageRegion { start: 0, end: 0, categories: 0 }; BATCH];
+    let mut pages = Vec::new();
+    let mut at = base;
+    while at < end {
+        let mut arg = PmScanArg {
+            size: size_of::<PmScanArg>() as u64,
+            flags: if written { PM_SCAN_WP_MATCHING | PM_SCAN_CHECK_WPASYNC } else { 0 },
+            start: at,
+            end,
+            walk_end: 0,
+            vec: regions.as_mut_ptr() as u64,
+            vec_len: BATCH as u64,
+            max_pages: 0,
+            category_inverted: 0,
+            category_mask: if written { PAGE_IS_WRITTEN } else { 0 },
+            category_anyof_mask: PAGE_IS_PRESENT | PAGE_IS_SWAPPED,
+            return_mask: PAGE_IS_PRESENT,
+        };
+        // SAFETY: the argument is the structure that the request takes; it points to room for
+        // `BATCH` regions. The kernel changes nothing of the pages but when it is told of a write.
+        let count = unsafe { libc::ioctl(fd, PAGEMAP_SCAN, &raw mut arg) };
+        let count = usize::try_from(count).ok()?;
+        let page = |address: u64| (address - base) / OS_PAGE_BYTES as u64;
+        let found = regions[..count.min(BATCH)].iter();
+        pages.extend(found.map(|region| page(region.start)..page(region.end)));
+        if arg.walk_end <= at {
+            return None;
+        }
+        at = arg.walk_end;
+    }
+    Some(pages)
+}
+
+/// The pages from `base` to `end` that were ever touched; those that are left out read as zero.
+pub(crate) fn touched(base: u64, end: u64) -> Pages {
+    scan(base, end, false).unwrap_or_else(|| in_page_table(base, end))
+}
+
 /// The pages from `base` to `end` that are there, by the page table; all when it cannot be read. Those that
 /// are not read as zero.
-pub(crate) fn touched(base: u64, end: u64) -> Pages {
+fn in_page_table(base: u64, end: u64) -> Pages {
     let count = (end - base) / OS_PAGE_BYTES as u64;
     let mut pages: Pages = Vec::new();
     let mut entries = [0u64; 4096];
@@ -314,8 +324,18 @@ mod tests {
 
     #[test]
     fn what_was_touched_is_told_by_each_source() {
+        let map = map();
+        touch(&map, 3);
+        touch(&map, 70_000);
+        let end = map.base().as_ptr() as u64 + map.len() as u64;
+        let listed = in_page_table(map.base().as_ptr() as u64, end);
+        let found = touched(map.base().as_ptr() as u64, end);
+        for pages in [&listed, &found] {
+            assert!(holds(pages, 3) && holds(pages, 70_000) && !holds(pages, 600_000), "{pages:?}");
+        }
+        drop(map);
         for tracking in [true, false] {
-            let map = map();
+            let map = self::map();
             touch(&map, 3);
             touch(&map, PAGES - 1);
             let mut watch = Watch::with(map.base().as_ptr(), map.len(), tracking);
