@@ -493,6 +493,12 @@ impl<T: 'static> Caller<'_, T> {
         Caller { store: self.store.as_context_mut(), instance: self.instance }
     }
 
+    /// True if somebody wants the guest stopped (see [`crate::Store::interrupt_handle`]) and waits for this
+    /// function: whatever it returns, the guest is stopped then. Functions that take long do well to ask.
+    pub fn is_interrupted(&self) -> bool {
+        self.store.0.opaque.runtime.interrupt_requested()
+    }
+
     /// The export of the calling instance called `name`; `None` also when the host is the caller.
     pub fn get_export(&mut self, name: &str) -> Option<Extern> {
         self.instance?.get_export_in(self.store.opaque(), name)

@@ -61,6 +61,11 @@ impl Interrupt {
         asked
     }
 
+    /// True if somebody wants the guest stopped; who asks, need not stop it.
+    pub(crate) fn is_requested(&self) -> bool {
+        self.requested.load(Ordering::SeqCst)
+    }
+
     /// It has ended.
     pub(crate) fn leave(&self) {
         self.thread.store(0, Ordering::SeqCst);

@@ -292,6 +292,12 @@ impl Runtime {
         self.interrupt.get().is_some_and(|interrupt| interrupt.take())
     }
 
+    /// True if somebody wants the guest stopped that waits for a host function: whatever that gives, the
+    /// guest is stopped when it returns.
+    pub fn interrupt_requested(&self) -> bool {
+        self.interrupt.get().is_some_and(|interrupt| interrupt.is_requested())
+    }
+
     /// True while guest code of this store is active, also while it waits for a host function.
     pub fn is_active(&self) -> bool {
         !self.activation.get().is_null()

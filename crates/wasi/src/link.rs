@@ -35,6 +35,35 @@ fn call<T: 'static>(
     })
 }
 
+/// Bytes of random numbers that are made before somebody may stop it: whole numbers.
+const RANDOM_SLICE: u32 = 1 << 20;
+
+/// A guest can ask for four gigabytes at once, which takes seconds, and somebody may want it stopped.
+fn random_get<T: 'static>(
+    caller: &mut Caller<'_, T>,
+    get: impl Fn(&mut T) -> &mut WasiCtx + Copy,
+    buffer: u32,
+    buffer_len: u32,
+) -> Result<i32> {
+    let mut done = 0;
+    loop {
+        let part = RANDOM_SLICE.min(buffer_len - done);
+        let error = call(caller, "random_get", get, |ctx, mem| {
+            // All or nothing.
+            mem.check(buffer, buffer_len)?;
+            preview1::random_get(ctx, mem, buffer + done, part)
+        })?;
+        done += part;
+        if error != 0 || done == buffer_len {
+            return Ok(error);
+        }
+        if caller.is_interrupted() {
+            // Nobody will see it.
+            return Ok(errno::Errno::Intr.raw().into());
+        }
+    }
+}
+
 /// One line per function: its name and its parameters after the context and the memory.
 macro_rules! define {
     ($linker:ident, $get:ident; $($name:ident($($arg:ident: $ty:ty),*);)*) => {$(
@@ -106,13 +135,19 @@ pub fn add_to_linker<T: 'static>(
         poll_oneoff(subscriptions: u32, events: u32, count: u32, happened: u32);
         proc_raise(signal: u32);
         sched_yield();
-        random_get(buffer: u32, buffer_len: u32);
         sock_accept(fd: u32, flags: u32, accepted: u32);
         sock_recv(fd: u32, iovs: u32, iovs_len: u32, flags: u32, received: u32,
             received_flags: u32);
         sock_send(fd: u32, iovs: u32, iovs_len: u32, flags: u32, sent: u32);
         sock_shutdown(fd: u32, how: u32);
     }
+    linker.func_wrap(
+        MODULE,
+        "random_get",
+        move |mut caller: Caller<'_, T>, buffer: u32, buffer_len: u32| -> Result<i32> {
+            random_get(&mut caller, get, buffer, buffer_len)
+        },
+    )?;
     // The one function that does not return, and needs no memory.
     linker.func_wrap(
         MODULE,

@@ -35,8 +35,10 @@ impl Random {
     fn fill(&mut self, mut to: &mut [u8]) -> Result<()> {
         match self {
             Random::Virtual(state) => {
-                for chunk in to.chunks_mut(8) {
-                    chunk.copy_from_slice(&next(state).to_le_bytes()[..chunk.len()]);
+                let (words, rest) = to.as_chunks_mut();
+                words.iter_mut().for_each(|word| *word = next(state).to_le_bytes());
+                if !rest.is_empty() {
+                    rest.copy_from_slice(&next(state).to_le_bytes()[..rest.len()]);
                 }
             }
             Random::Real => {

@@ -257,3 +257,36 @@ fn a_64_bit_memory_is_used_as_far_as_pointers_reach() {
     let Some(Extern::Memory(memory)) = instance.get_export(&mut store, "memory") else { panic!() };
     assert_ne!(memory.data(&store)[65528..], [0; 8]);
 }
+
+#[test]
+fn random_numbers_by_the_gigabyte_can_be_stopped() {
+    let engine = Engine::default();
+    let module = r#"(module
+        (import "wasi_snapshot_preview1" "random_get" (func $get (param i32 i32) (result i32)))
+        (memory (export "memory") 65536)
+        (func (export "fill") (param i32 i32) (result i32) (call $get (local.get 0) (local.get 1))))"#;
+    let module = Module::new(&engine, module).unwrap();
+    let mut linker = Linker::new(&engine);
+    runwell_wasi::add_to_linker(&mut linker, |ctx: &mut WasiCtx| ctx).unwrap();
+    let mut store = Store::new(&engine, WasiCtxBuilder::new().build());
+    let instance = linker.instantiate(&mut store, &module).unwrap();
+    let fill = instance.get_typed_func::<(i32, i32), i32>(&mut store, "fill").unwrap();
+    // Several slices are one sequence of numbers.
+    let len = (3 << 20) + 5;
+    assert_eq!(fill.call(&mut store, (8, len)).unwrap(), 0);
+    let memory = instance.get_memory(&mut store, "memory").unwrap();
+    let mut ctx = WasiCtxBuilder::new().build();
+    let mut wanted = vec![0; 8 + len as usize];
+    let mut mem = runwell_wasi::GuestMemory::new(&mut wanted);
+    runwell_wasi::preview1::random_get(&mut ctx, &mut mem, 8, len as u32).unwrap();
+    assert!(memory.data(&store)[..wanted.len()] == wanted);
+
+    let handle = store.interrupt_handle().unwrap();
+    let stopper = std::thread::spawn(move || while !handle.interrupt() {});
+    let error = fill.call(&mut store, (0, -1)).unwrap_err();
+    stopper.join().unwrap();
+    assert_eq!(error.downcast_ref(), Some(&runwell::Trap::Interrupt));
+    // It did not come to the last gigabyte.
+    let last = &memory.data(&store)[3 << 30..];
+    assert!(last.chunks(1 << 20).all(|part| part[..4096] == [0; 4096]));
+}
