@@ -19,6 +19,7 @@ pub mod x64;
 
 use crate::emit::EmitInput;
 use crate::env::ModuleEnv;
+use crate::lower::Source;
 use crate::mach::Machine;
 use crate::vcode::VCode;
 use crate::x64::X64;
@@ -124,21 +125,6 @@ impl fmt::Debug for Codegen {
     }
 }
 
-/// A function to be compiled, and whether its instructions are needed afterwards.
-enum Source<'a> {
-    Kept(&'a Function),
-    Given(&'a mut Function),
-}
-
-impl Source<'_> {
-    fn func(&self) -> &Function {
-        match self {
-            Source::Kept(func) => func,
-            Source::Given(func) => func,
-        }
-    }
-}
-
 impl Codegen {
     /// A context without memory of its own yet.
     pub fn new() -> Codegen {
@@ -165,7 +151,7 @@ impl Codegen {
     }
 
     /// Compiles a function that nobody will look at afterwards: the instructions of a large one are given
-    /// back as soon as they are selected, which lowers the peak of memory.
+    /// back while they are selected, which lowers the peak of memory.
     ///
     /// # Errors
     /// As [`Self::compile`].
@@ -211,10 +197,7 @@ impl Codegen {
         mut listing: Option<&mut Listing>,
     ) -> Result<CompiledFunction, Error> {
         let facts =
-            lower::lower::<X64>(source.func(), env, &mut self.code, &mut self.selection, work)?;
-        if let Source::Given(func) = &mut source {
-            func.release();
-        }
+            lower::lower::<X64>(&mut source, env, &mut self.code, &mut self.selection, work)?;
         let func = source.func();
         if let Some(listing) = &mut listing {
             (listing.selected, listing.selected_from) =

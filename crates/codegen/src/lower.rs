@@ -12,7 +12,9 @@
 //! The second selects. The root of each tile is an instruction that somebody asked for (its virtual
 //! register exists) or that has an effect; the architecture's rules look at most a few levels into
 //! single-use producers and fold them. What was folded is asked for by nobody and vanishes. Tiles
-//! are emitted forwards, the sequence of tiles backwards; one reversal at the end puts it right.
+//! are emitted forwards, the sequence of tiles backwards; one reversal at the end puts it right. What lies
+//! behind the current block is not looked at again, but for the uses of block parameters: of a large
+//! function, instructions are given back while others are selected ([`PARTS`]).
 //!
 //! Constants have no instruction: each use makes its own copy directly before its tile, so they
 //! never occupy a register for longer than needed.
@@ -38,6 +40,27 @@ use runwell_ir::{Block, EdgeRef, Function, Inst, LoopId, Op, Value, Work};
 
 /// Instructions of one block from one look at the meter to the next.
 pub(crate) const CHECK_EVERY: u32 = 1 << 12;
+
+/// Parts in which the instructions of a large function are given back.
+const PARTS: usize = 8;
+
+/// A function to be compiled, and whether its instructions are needed afterwards.
+pub(crate) enum Source<'a> {
+    /// They are.
+    Kept(&'a Function),
+    /// They are not.
+    Given(&'a mut Function),
+}
+
+impl Source<'_> {
+    /// The function.
+    pub(crate) fn func(&self) -> &Function {
+        match self {
+            Source::Kept(func) => func,
+            Source::Given(func) => func,
+        }
+    }
+}
 
 /// Marks an instruction that was folded into another and must not be selected by itself.
 const FOLDED: VReg = VReg(u32::MAX - 1);
@@ -103,6 +126,14 @@ impl Scratch {
     /// Bytes of the data of the last selection.
     pub(crate) fn bytes(&self) -> usize {
         self.bytes
+    }
+
+    /// Gives back what is known of instructions from number `from` on, but for their uses: those of
+    /// parameters say which arguments edges have.
+    fn forget(&mut self, from: usize) {
+        self.bytes += size_of_val(&self.order[from..]) + size_of_val(&self.vreg_of[from..]);
+        scratch::cut(&mut self.order, from);
+        scratch::cut(&mut self.vreg_of, from);
     }
 
     /// Gives back what nobody needs after selection, of a large function.
@@ -256,17 +287,19 @@ pub struct Lower<'a> {
     bug: Option<&'static str>,
 }
 
-/// Selects machine code for `func` into `code`.
+/// Selects machine code for a function into `code`. Of a large function that is given, nothing is left
+/// afterwards but what emission needs.
 ///
 /// # Errors
 /// When the function breaks an invariant of the IR, or the meter says so.
-pub fn lower<M: Machine>(
-    func: &Function,
+pub(crate) fn lower<M: Machine>(
+    source: &mut Source<'_>,
     env: &ModuleEnv,
     code: &mut VCode,
     scratch: &mut Scratch,
     work: &mut Work,
 ) -> Result<Facts, Error> {
+    let func = source.func();
     scratch.count(func, work)?;
     if env.raw_nans {
         scratch.nans.clear();
@@ -281,12 +314,14 @@ pub fn lower<M: Machine>(
     // does the condition of a branch, what is loaded from a home is part of another one, and what charges
     // fuel or goes elsewhere has no operands.
     let (mut calls, mut branches, mut jumps, mut bare) = (0, 0, 0, 0);
+    let mut tables = false;
     let mut values = func.insts.len();
     let gives = !func.signature().results.is_empty();
     for inst in &func.insts {
         calls += usize::from(inst.op == Op::CallIndirect);
         branches += usize::from(inst.op == Op::BrIf);
         jumps += usize::from(inst.op == Op::Jump);
+        tables |= inst.op == Op::BrTable;
         bare += usize::from(match inst.op {
             Op::Fuel | Op::FuelBack => true,
             Op::Return => !gives,
@@ -310,29 +345,46 @@ pub fn lower<M: Machine>(
         depth: l.depth,
         has_call: l.has_call,
     }));
-    let mut cx = Lower {
-        func,
-        env,
-        facts: Facts::default(),
-        code,
-        scratch,
-        root: 0,
-        block_first: 0,
-        loop_first: 0,
-        loop_id: LoopId::NONE,
-        src: 0,
-        canonical: [VReg::NONE; 2],
-        shared: false,
-        bug: None,
-    };
-    for number in (0..func.blocks.len()).rev() {
-        work.charge(Pass::Lower, 1);
-        cx.block::<M>(Block(number as u32), work)?;
+    let large = func.insts.len() >= scratch::LARGE;
+    let part = func.insts.len() / PARTS;
+    let (mut blocks, mut insts) = (func.blocks.len(), func.insts.len());
+    let mut facts = Facts { start: func.src.first().copied().unwrap_or(0), ..Facts::default() };
+    let mut canonical = [VReg::NONE; 2];
+    while blocks > 0 {
+        let func = source.func();
+        let mut cx = Lower {
+            func,
+            env,
+            facts,
+            code,
+            scratch,
+            root: 0,
+            block_first: 0,
+            loop_first: 0,
+            loop_id: LoopId::NONE,
+            src: 0,
+            canonical,
+            shared: false,
+            bug: None,
+        };
+        let goal = if large { insts.saturating_sub(part) } else { 0 };
+        while blocks > 0 && (insts > goal || goal == 0) {
+            blocks -= 1;
+            insts = func.blocks[blocks].first as usize;
+            work.charge(Pass::Lower, 1);
+            cx.block::<M>(Block(blocks as u32), work)?;
+        }
+        (facts, canonical) = (cx.facts, cx.canonical);
+        if let Some(what) = cx.bug {
+            return Err(Error::Bug(what.into()));
+        }
+        if let (Source::Given(func), true) = (&mut *source, large) {
+            func.forget(insts);
+            scratch.forget(insts);
+        }
     }
-    let mut facts = cx.facts;
-    facts.start = func.src.first().copied().unwrap_or(0);
-    if let Some(what) = cx.bug {
-        return Err(Error::Bug(what.into()));
+    if let (Source::Given(func), true) = (source, large) {
+        func.release(tables);
     }
     scratch.release();
     code.trim();

@@ -14,7 +14,7 @@
 //! refuted refutes what depends on it.
 //!
 //! # Complexity
-//! Linear, on the meter as `Pass::Optimize`: a sweep over instructions and edge arguments; each dependence
+//! Linear, on the meter as `Pass::Optimize`: a sweep over instructions, edges and edge arguments; each dependence
 //! is followed at most once, when what it rests on is refuted, which happens once. Functions without
 //! floating-point arithmetic take the sweep only. Beyond its share is an error.
 
@@ -141,7 +141,7 @@ impl Nans {
 
     fn edge(&mut self, func: &Function, edge: EdgeRef, work: &mut Work) {
         let first = func.blocks[func.edge_target(edge).index()].first;
-        work.charge(Pass::Optimize, func.edge_len(edge));
+        work.charge(Pass::Optimize, 1 + func.edge_len(edge));
         for (param, arg) in (first..).zip(func.edge_args(edge)) {
             if self.is_set(param) {
                 self.rests_on(func, param, arg);

@@ -203,13 +203,20 @@ impl Function {
         scratch::trim(&mut self.loops);
     }
 
-    /// Gives back the instructions and blocks of a large function, when nobody will look at them any more.
-    pub fn release(&mut self) {
-        if self.insts.len() >= scratch::LARGE {
-            scratch::release(&mut self.insts);
-            scratch::release(&mut self.src);
-            scratch::release(&mut self.consts);
-            scratch::release(&mut self.blocks);
+    /// Gives back the instructions from number `from` on, when nobody will look at them any more.
+    pub fn forget(&mut self, from: usize) {
+        scratch::cut(&mut self.insts, from);
+        scratch::cut(&mut self.src, from);
+    }
+
+    /// Gives back what a large function consists of, when nobody will look at it any more: all but what
+    /// its frame needs and, with `tables`, the entries of branch tables.
+    pub fn release(&mut self, tables: bool) {
+        self.forget(0);
+        scratch::release(&mut self.consts);
+        scratch::release(&mut self.blocks);
+        if !tables {
+            scratch::release(&mut self.pool);
         }
     }
 

@@ -61,6 +61,12 @@ pub fn trim<T>(vec: &mut Vec<T>) {
     }
 }
 
+/// Drops the elements of a large `vec` from number `len` on, and gives back their memory.
+pub fn cut<T>(vec: &mut Vec<T>, len: usize) {
+    vec.truncate(len);
+    vec.shrink_to_fit();
+}
+
 /// Empties `vec`, whose elements nobody needs any more; gives back its memory if they are many.
 pub fn release<T>(vec: &mut Vec<T>) {
     if vec.len() >= LARGE {
@@ -104,6 +110,9 @@ mod tests {
         vec.reserve_exact(LARGE / 8 + 1);
         trim(&mut vec);
         assert_eq!((vec.capacity(), vec.len()), (LARGE, LARGE));
+        cut(&mut vec, LARGE - 1);
+        assert_eq!((vec.capacity(), vec.len()), (LARGE - 1, LARGE - 1));
+        vec.push(7);
         release(&mut vec);
         assert_eq!((vec.capacity(), vec.len()), (0, 0));
         let mut few = Vec::with_capacity(LARGE);

@@ -3,7 +3,8 @@
 //! Most instructions ask for no particular register ([`Walk::plain`]); their reloads, evictions
 //! and copies are emitted as they are decided. The others, calls above all, decide everything
 //! first and then make one parallel move ([`Walk::special`]), so that arguments that have to trade
-//! places do so without detours. Either way the work is bounded by operands times registers.
+//! places do so without detours. Either way the work is bounded by operands times registers, and the
+//! registers that an instruction of the second kind finds in use are charged.
 
 use super::liveness::{HAS_SLOT, NEVER, NO_REG};
 use super::moves::Pending;
@@ -11,10 +12,15 @@ use super::state::{Edit, Walk, bit, bits, ix, reg_loc};
 use super::{Loc, Move};
 use crate::vcode::{Constraint, Operand};
 use runwell_ir::scratch;
+use runwell_ir::work::Pass;
 
 /// A spilled operand that may stay in memory is loaded all the same if it is used again within
 /// this many instructions.
 const RELOAD_WITHIN: u32 = 24;
+
+/// Registers in use that an instruction with fixed registers looks at for a step: a few times each, for a
+/// call may drive all of them out.
+const REGISTERS_PER_STEP: u32 = 4;
 
 impl Walk<'_> {
     /// Allocates instruction `at`.
@@ -23,8 +29,12 @@ impl Walk<'_> {
         let inst = &code.insts[at as usize];
         let ops = code.operands(inst);
         let base = inst.first as usize;
+        let locs = &mut self.locs[base..base + ops.len()];
+        for (next, loc) in self.next.iter_mut().zip(locs) {
+            *next = core::mem::replace(loc, Loc::NONE).0;
+        }
         // Instructions with fixed registers or clobbers are just the events.
-        let event = self.event.checked_sub(1).map(|last| self.s.live.events[last].at);
+        let event = self.event.checked_sub(1).map(|last| self.s.live.events[last].at());
         if event == Some(at) {
             self.special(at, ops, base, code.clobbers(inst).0);
             self.event -= 1;
@@ -58,7 +68,7 @@ impl Walk<'_> {
         let defs = ops.iter().take_while(|op| op.is_def()).count();
         let (mut pinned, mut late) = (0u32, 0u32);
         for (k, &op) in ops.iter().enumerate().skip(defs) {
-            let next = self.after(op.vreg.0, self.s.live.next[base + k], at);
+            let next = self.after(op.vreg.0, self.next[k], at);
             let mut reg = self.reg_of(op);
             if reg == NO_REG {
                 if op.constraint() == Constraint::Any && !self.worth_reload(op, next, at) {
@@ -118,7 +128,7 @@ impl Walk<'_> {
             let reg = reg.0;
             self.s.live.vregs[op.vreg.index()].def_reg = reg;
             self.used_saved |= bit(reg) & self.env.callee_saved;
-            let next = self.s.live.next[base + k];
+            let next = self.next[k];
             if next != NEVER {
                 self.bind(reg, op.vreg.0, next, false);
                 self.settle(op.vreg.0, reg);
@@ -215,11 +225,13 @@ impl Walk<'_> {
             }
         }
         // Where a home's value was before the instruction.
-        let mut source: [Loc; 32] = core::array::from_fn(|reg| reg_loc(reg as u8));
+        let mut source = Sources::UNMOVED;
+        let looks = self.st.occupied.count_ones() / REGISTERS_PER_STEP;
+        self.work.charge(Pass::Allocate, looks as usize);
         // Uses that have to leave their register because a fixed operand takes it.
         let mut displaced = 0u32;
         for (k, &op) in ops.iter().enumerate().skip(defs) {
-            let next = self.after(op.vreg.0, self.s.live.next[base + k], at);
+            let next = self.after(op.vreg.0, self.next[k], at);
             let reg = self.reg_of(op);
             if reg != NO_REG {
                 self.st.key[ix(reg)] = next;
@@ -256,7 +268,7 @@ impl Walk<'_> {
             let is_late = ops[defs..].iter().any(|op| op.vreg.0 == vreg && op.is_late());
             let off = if key != NEVER || is_late { barred } else { 0 };
             let to = self.take_special(vreg, fixed | read | off, displaced, at, &source);
-            source[ix(to)] = reg_loc(reg);
+            source.set(to, reg_loc(reg));
             self.unbind(reg);
             self.bind(to, vreg, key, valid);
             read |= bit(to);
@@ -271,7 +283,7 @@ impl Walk<'_> {
         }
         // Others that cannot stay where they are.
         let mut leaving = 0u32;
-        for reg in bits(self.st.occupied & (fixed | barred) & !read_moved(&source)) {
+        for reg in bits(self.st.occupied & (fixed | barred) & !source.moved) {
             let vreg = self.st.val[ix(reg)];
             let kept = fixed & bit(reg) == 0 || owner[ix(reg)] == vreg;
             let lives = self.st.key[ix(reg)] != NEVER;
@@ -283,9 +295,13 @@ impl Walk<'_> {
             }
         }
         // The nearest uses choose first.
-        while leaving != 0 {
-            let reg = bits(leaving).min_by_key(|&reg| self.st.key[ix(reg)]).unwrap_or_default();
-            leaving &= !bit(reg);
+        let mut order = [(NEVER, NO_REG); 32];
+        let count = leaving.count_ones() as usize;
+        for (place, reg) in order.iter_mut().zip(bits(leaving)) {
+            *place = (self.st.key[ix(reg)], reg);
+        }
+        order[..count].sort_unstable();
+        for &(_, reg) in &order[..count] {
             self.relocate(at, reg, fixed | barred | read, &mut source);
         }
 
@@ -303,11 +319,11 @@ impl Walk<'_> {
             } else {
                 // The last operand with this value knows what comes after.
                 let last = ops.iter().rposition(|other| other.vreg == op.vreg).unwrap_or(k);
-                let next = self.after(op.vreg.0, self.s.live.next[base + last], at);
+                let next = self.after(op.vreg.0, self.next[last], at);
                 let lives = next != NEVER || op.is_late();
                 let off = if lives { barred } else { 0 };
                 let to = self.take_special(op.vreg.0, fixed | read | off, 0, at, &source);
-                source[ix(to)] = Loc::slot(op.vreg.0);
+                source.set(to, Loc::slot(op.vreg.0));
                 self.s.live.vregs[op.vreg.index()].flags |= HAS_SLOT;
                 self.bind(to, op.vreg.0, next, true);
                 read |= bit(to);
@@ -360,8 +376,7 @@ impl Walk<'_> {
                 let reg = match self.pick(op.vreg.0, free, at) {
                     Some(reg) => reg,
                     None => {
-                        let moved = read_moved(&source);
-                        let among = self.class_of(op) & homes & !off & !moved;
+                        let among = self.class_of(op) & homes & !off & !source.moved;
                         let Some(reg) = self.farthest(among, at) else {
                             unreachable!("no register for a definition")
                         };
@@ -375,12 +390,10 @@ impl Walk<'_> {
             }
         }
 
-        for reg in bits(self.st.occupied) {
-            if source[ix(reg)] != reg_loc(reg) {
-                let vreg = self.st.val[ix(reg)];
-                let copy = self.edit(at, vreg, source[ix(reg)], reg_loc(reg));
-                self.s.copies.push(copy);
-            }
+        for reg in bits(self.st.occupied & source.moved) {
+            let vreg = self.st.val[ix(reg)];
+            let copy = self.edit(at, vreg, source.of(reg), reg_loc(reg));
+            self.s.copies.push(copy);
         }
         self.emit_copies(at);
         for reg in bits(self.st.occupied & !homes) {
@@ -396,14 +409,14 @@ impl Walk<'_> {
         taken: u32,
         displaced: u32,
         at: u32,
-        source: &[Loc; 32],
+        source: &Sources,
     ) -> u8 {
         let class = usize::from(self.s.live.vregs[vreg as usize].class());
         let all = self.env.class[class] & !taken;
         if let Some(reg) = self.pick(vreg, all & !self.st.occupied, at) {
             return reg;
         }
-        let among = all & self.st.occupied & !displaced & !read_moved(source);
+        let among = all & self.st.occupied & !displaced & !source.moved;
         match self.farthest(among, at) {
             Some(reg) => {
                 self.evict(reg, reg_loc(reg), at);
@@ -414,11 +427,11 @@ impl Walk<'_> {
     }
 
     /// Finds a place outside of `off` for a value that lives on, or spills it.
-    fn relocate(&mut self, at: u32, reg: u8, off: u32, source: &mut [Loc; 32]) {
+    fn relocate(&mut self, at: u32, reg: u8, off: u32, source: &mut Sources) {
         let vreg = self.st.val[ix(reg)];
         let key = self.st.key[ix(reg)];
         let valid = self.is_valid(reg);
-        let from = source[ix(reg)];
+        let from = source.of(reg);
         let class = usize::from(self.s.live.vregs[vreg as usize].class());
         let mut free = self.env.class[class] & !self.st.occupied & !off;
         if valid || self.cold || !self.worth_saving(vreg) {
@@ -428,7 +441,7 @@ impl Walk<'_> {
             // A second register is better than memory, unless the slot is valid and the use far.
             if !valid || key - at <= RELOAD_WITHIN {
                 self.unbind(reg);
-                source[ix(to)] = from;
+                source.set(to, from);
                 self.bind(to, vreg, key, valid);
                 return;
             }
@@ -446,7 +459,7 @@ impl Walk<'_> {
         read: u32,
         barred: u32,
         late: u32,
-        source: &mut [Loc; 32],
+        source: &mut Sources,
     ) -> u8 {
         let Some(reg) = self.locs[operand].as_reg() else {
             unreachable!("a tied operand is `Reg`")
@@ -458,13 +471,13 @@ impl Walk<'_> {
             return reg;
         }
         let moved = home && self.st.val[ix(reg)] == tied.vreg.0;
-        let from = if moved { source[ix(reg)] } else { reg_loc(reg) };
+        let from = if moved { source.of(reg) } else { reg_loc(reg) };
         let free = self.class_of(op) & !self.st.occupied & !read & !barred & !late;
         let to = match self.pick(op.vreg.0, free, at) {
             Some(to) => to,
             None => {
                 let among = self.class_of(op) & self.st.occupied & !read & !barred & !late;
-                let Some(to) = self.farthest(among & !read_moved(source), at) else {
+                let Some(to) = self.farthest(among & !source.moved, at) else {
                     unreachable!("no register for a two-address definition")
                 };
                 self.evict(to, reg_loc(to), at);
@@ -505,11 +518,31 @@ impl Walk<'_> {
     }
 }
 
-/// Homes whose value arrives with the parallel copy of the current instruction.
-fn read_moved(source: &[Loc; 32]) -> u32 {
-    let mut mask = 0;
-    for (reg, &loc) in source.iter().enumerate() {
-        mask |= u32::from(loc != reg_loc(reg as u8)) << reg;
+/// Where the values of homes were before the current instruction.
+struct Sources {
+    locs: [Loc; 32],
+    /// Homes whose value arrives with the instruction's parallel copy.
+    moved: u32,
+}
+
+impl Sources {
+    /// Each where it is now.
+    const UNMOVED: Sources = {
+        let mut locs = [Loc::NONE; 32];
+        let mut reg = 0;
+        while reg < 32 {
+            locs[reg as usize] = reg_loc(reg);
+            reg += 1;
+        }
+        Sources { locs, moved: 0 }
+    };
+
+    fn of(&self, reg: u8) -> Loc {
+        self.locs[ix(reg)]
     }
-    mask
+
+    fn set(&mut self, reg: u8, from: Loc) {
+        self.locs[ix(reg)] = from;
+        self.moved = self.moved & !bit(reg) | u32::from(from != reg_loc(reg)) << (reg & 31);
+    }
 }

@@ -25,7 +25,7 @@
 //! that has grown by a block's operands since the last time. With half of its budget spent lists get an
 //! eighth of the length from there on (`Fallback::Lists`); beyond its share is an error.
 
-use super::Env;
+use super::{Env, Loc};
 use crate::lower::CHECK_EVERY;
 use crate::vcode::{Constraint, RegClass, VCode, VReg};
 use runwell_ir::entity::LoopId;
@@ -77,8 +77,6 @@ pub(super) struct VregInfo {
     /// Backward: index in the current list plus one. Forward: number of the last block that lists
     /// it as live, plus one.
     pub mark: u32,
-    /// Forward: its number in [`Liveness::listed`] plus one, when the header of a loop has listed it.
-    pub listed: u32,
     /// A register that saves a move, or [`NO_REG`].
     pub hint: u8,
     /// Forward: the register it is in now, or [`NO_REG`].
@@ -97,8 +95,8 @@ pub(super) struct VregInfo {
     pub def_exp: u8,
 }
 
-// There is one for each value, all through allocation.
-const _: () = assert!(size_of::<VregInfo>() == 36);
+// There is one for each value, all through allocation. Half a line of the caches.
+const _: () = assert!(size_of::<VregInfo>() == 32);
 
 impl VregInfo {
     /// Its class, 0 or 1.
@@ -154,9 +152,25 @@ impl LoopInfo {
 /// An instruction that asks for registers.
 #[derive(Copy, Clone, Debug)]
 pub(super) struct Event {
-    pub at: u32,
+    /// Its position, and in the highest bit whether its block is cold.
+    at: u32,
     pub regs: u32,
-    pub cold: bool,
+}
+
+impl Event {
+    const COLD: u32 = 1 << 31;
+
+    const fn new(at: u32, regs: u32, cold: bool) -> Event {
+        Event { at: at | if cold { Event::COLD } else { 0 }, regs }
+    }
+
+    pub(super) const fn at(self) -> u32 {
+        self.at & !Event::COLD
+    }
+
+    pub(super) const fn is_cold(self) -> bool {
+        self.at & Event::COLD != 0
+    }
 }
 
 #[derive(Copy, Clone, Debug)]
@@ -173,9 +187,8 @@ pub(super) struct Liveness {
     pub vregs: Vec<VregInfo>,
     /// Values that headers of loops list, as far as the forward walk has come.
     pub listed: Vec<Listed>,
-    /// Per operand: key of the value's next use after the instruction. For a definition, that of
-    /// the first use.
-    pub next: Vec<u32>,
+    /// Per virtual register, in functions with loops: its number in `listed` plus one, or 0.
+    listed_at: Vec<u32>,
     /// Per parameter, as in `VCode::params`: key of its first use.
     pub param_key: Vec<u32>,
     /// Per block: logarithm of its frequency.
@@ -223,7 +236,7 @@ impl Liveness {
         self.given_back
             + size_of_val(&*self.vregs)
             + size_of_val(&*self.listed)
-            + size_of_val(&*self.next)
+            + size_of_val(&*self.listed_at)
             + size_of_val(&*self.param_key)
             + size_of_val(&*self.exp)
             + size_of_val(&*self.loops)
@@ -236,11 +249,13 @@ impl Liveness {
 
     /// Gives back what nobody needs behind the forward walk, of a large function.
     pub(super) fn walked(&mut self) {
-        self.given_back = size_of_val(&*self.next)
+        self.given_back = size_of_val(&*self.listed)
+            + size_of_val(&*self.listed_at)
             + size_of_val(&*self.events)
             + size_of_val(&*self.lists)
             + size_of_val(&*self.preds);
-        scratch::release(&mut self.next);
+        scratch::release(&mut self.listed);
+        scratch::release(&mut self.listed_at);
         scratch::release(&mut self.events);
         scratch::release(&mut self.lists);
         scratch::release(&mut self.preds);
@@ -248,15 +263,21 @@ impl Liveness {
 
     /// What headers know of a value, if one has listed it.
     #[inline]
+    pub(super) fn listed(&self, vreg: u32) -> Option<&Listed> {
+        let number = *self.listed_at.get(vreg as usize)?;
+        self.listed.get(number.wrapping_sub(1) as usize)
+    }
+
+    /// The same, to be changed.
+    #[inline]
     pub(super) fn listed_mut(&mut self, vreg: u32) -> Option<&mut Listed> {
-        let number = self.vregs[vreg as usize].listed;
+        let number = *self.listed_at.get(vreg as usize)?;
         self.listed.get_mut(number.wrapping_sub(1) as usize)
     }
 
     /// Until where a value is live because headers list it, 0 when none does.
     pub(super) fn live_until(&self, vreg: u32) -> u32 {
-        let number = self.vregs[vreg as usize].listed;
-        self.listed.get(number.wrapping_sub(1) as usize).map_or(0, |listed| listed.live_until)
+        self.listed(vreg).map_or(0, |listed| listed.live_until)
     }
 
     /// A header lists a value as live, `dist` instructions before its first use, in a loop up to `end`.
@@ -266,23 +287,32 @@ impl Liveness {
             return;
         }
         self.listed.push(Listed { live_until: end, end, dist });
-        self.vregs[vreg as usize].listed = self.listed.len() as u32;
+        self.listed_at[vreg as usize] = self.listed.len() as u32;
     }
 
-    /// Computes everything for `code`.
+    /// Computes everything for `code`. To `next` goes per operand the key of the value's next use after the
+    /// instruction, of a definition that of the first use: what the forward walk knows of an operand
+    /// before it has a location.
     ///
     /// # Errors
     /// When the meter says so.
-    pub(super) fn run(&mut self, code: &VCode, env: &Env, work: &mut Work) -> Result<(), Stopped> {
+    pub(super) fn run(
+        &mut self,
+        code: &VCode,
+        env: &Env,
+        next: &mut Vec<Loc>,
+        work: &mut Work,
+    ) -> Result<(), Stopped> {
         work.charge(Pass::Liveness, code.insts.len() + code.operands.len() + code.vregs.len());
         work.charge(Pass::Liveness, 3 * code.blocks.len() + 2 * code.edges.len());
         work.charge(Pass::Liveness, code.params.len() + code.loops.len());
         self.prepare(code, env);
+        scratch::fill(next, code.operands.len(), Loc(NEVER));
         self.list_max = LIST_MAX;
         self.crowded = false;
         for block in (0..code.blocks.len()).rev() {
             self.live_out(code, block, work);
-            self.walk(code, block, work)?;
+            self.walk(code, block, next, work)?;
             self.live_at_start(code, block, work);
             if self.list_max == LIST_MAX && work.is_spent(Pass::Liveness) {
                 self.list_max = LIST_SHORT;
@@ -306,7 +336,6 @@ impl Liveness {
             cross: 0,
             phi: NO_VREG,
             mark: 0,
-            listed: 0,
             hint: NO_REG,
             reg: NO_REG,
             def_reg: NO_REG,
@@ -316,10 +345,11 @@ impl Liveness {
             bytes: data.ty.bytes() as u8,
             def_exp: 0,
         }));
-        scratch::fill(&mut self.next, code.operands.len(), NEVER);
         scratch::fill(&mut self.param_key, code.params.len(), NEVER);
         self.events.clear();
         self.listed.clear();
+        let with_loops = if code.loops.is_empty() { 0 } else { code.vregs.len() };
+        scratch::fill(&mut self.listed_at, with_loops, 0);
         self.given_back = 0;
         self.lists.clear();
         scratch::fill(&mut self.list_at, code.blocks.len(), (0, 0));
@@ -511,7 +541,13 @@ impl Liveness {
     }
 
     /// Walks the instructions of `block` backward.
-    fn walk(&mut self, code: &VCode, block: usize, work: &mut Work) -> Result<(), Stopped> {
+    fn walk(
+        &mut self,
+        code: &VCode,
+        block: usize,
+        keys: &mut [Loc],
+        work: &mut Work,
+    ) -> Result<(), Stopped> {
         let data = code.blocks[block];
         let exp = self.exp[block];
         let freq = 1u32 << exp;
@@ -521,7 +557,7 @@ impl Liveness {
             let inst = &code.insts[at as usize];
             let ops = code.operands(inst);
             let base = inst.first as usize;
-            let next = &mut self.next[base..base + ops.len()];
+            let next = &mut keys[base..base + ops.len()];
             let mut regs = 0u32;
             let defs = ops.iter().take_while(|op| op.is_def()).count();
             for (op, next) in ops[..defs].iter().zip(&mut *next) {
@@ -537,7 +573,7 @@ impl Liveness {
                     if let Some(moved) = self.cur.get(index) {
                         self.vregs[moved.vreg as usize].mark = index as u32 + 1;
                     }
-                    *next = live.key;
+                    *next = Loc(live.key);
                 }
                 if let Constraint::Fixed(reg) = op.constraint() {
                     regs |= 1 << reg.0;
@@ -560,7 +596,7 @@ impl Liveness {
                 }
                 if info.mark != 0 {
                     if let Some(live) = self.cur.get_mut(info.mark as usize - 1) {
-                        *next = live.key;
+                        *next = Loc(live.key);
                         live.key = at;
                     }
                     continue;
@@ -576,7 +612,7 @@ impl Liveness {
             }
             for def in &ops[..defs] {
                 if let Constraint::Reuse(index) = def.constraint() {
-                    let dies = self.next[base + usize::from(index)] == NEVER;
+                    let dies = keys[base + usize::from(index)] == Loc(NEVER);
                     self.inherit_hint(def.vreg, ops[usize::from(index)].vreg, dies);
                 }
             }
@@ -584,7 +620,7 @@ impl Liveness {
                 fixed |= regs;
             }
             if regs != 0 {
-                scratch::push(&mut self.events, Event { at, regs, cold: data.cold });
+                scratch::push(&mut self.events, Event::new(at, regs, data.cold));
             }
             steps += ops.len() + 1;
             if at % CHECK_EVERY == 0 {

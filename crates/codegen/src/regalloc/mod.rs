@@ -32,9 +32,10 @@ mod state;
 
 use crate::lower::CHECK_EVERY;
 use crate::vcode::{PReg, RegSet, VCode};
+use liveness::NEVER;
 use runwell_ir::scratch;
 use runwell_ir::work::{Fallback, Pass, Stopped, Work};
-use state::{Regs, Scratch, Walk};
+use state::{MAX_OPERANDS, Regs, Scratch, Walk};
 
 /// Where a value is: a register, or a spill slot of the frame (bit 31).
 #[derive(Copy, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -270,11 +271,10 @@ impl Allocator {
             scratch: env.scratch,
         };
         let s = &mut self.scratch;
-        s.live.run(code, &env, work)?;
-        s.reset(code);
         let out = &mut self.out;
         out.clear();
-        out.locs.resize(code.operands.len(), Loc::NONE);
+        s.live.run(code, &env, &mut out.locs, work)?;
+        s.reset(code);
         work.charge(Pass::Allocate, code.insts.len() + code.operands.len());
         let event = s.live.events.len();
         let mut walk = Walk {
@@ -282,6 +282,7 @@ impl Allocator {
             env,
             s,
             locs: &mut out.locs,
+            next: [NEVER; MAX_OPERANDS],
             work,
             st: Regs::new(),
             exp: 0,

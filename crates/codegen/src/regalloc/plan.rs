@@ -42,7 +42,7 @@ impl Walk<'_> {
         let data = self.code.blocks[block];
         self.exp = self.s.live.exp[block];
         self.cold = data.cold;
-        while self.event > 0 && self.s.live.events[self.event - 1].at < data.first {
+        while self.event > 0 && self.s.live.events[self.event - 1].at() < data.first {
             self.event -= 1;
         }
         let preds = self.s.live.pred_at[block]..self.s.live.pred_at[block + 1];

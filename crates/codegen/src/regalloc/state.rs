@@ -129,12 +129,19 @@ impl Scratch {
     }
 }
 
+/// Operands that an instruction has at the most: their number is a byte.
+pub(super) const MAX_OPERANDS: usize = 256;
+
 /// The walk over one function.
 pub(super) struct Walk<'a> {
     pub code: &'a VCode,
     pub env: Env,
     pub s: &'a mut Scratch,
+    /// Per operand its location; of instructions that the walk has not come to, the key of the value's next
+    /// use, as [`Liveness::run`] leaves it.
     pub locs: &'a mut [Loc],
+    /// These keys, of the operands of the current instruction.
+    pub next: [u32; MAX_OPERANDS],
     pub work: &'a mut Work,
     pub st: Regs,
     pub exp: u8,
@@ -171,9 +178,7 @@ impl Walk<'_> {
     /// Key of the next use of `vreg` after position `at`, if going straight on it is `key`.
     #[inline]
     pub(super) fn after(&self, vreg: u32, key: u32, at: u32) -> u32 {
-        let live = &self.s.live;
-        let number = live.vregs[vreg as usize].listed;
-        if number == 0 { key } else { again(&live.listed[number as usize - 1], key, at) }
+        self.s.live.listed(vreg).map_or(key, |listed| again(listed, key, at))
     }
 
     /// Makes `reg` the home of `vreg`.
@@ -265,11 +270,12 @@ impl Walk<'_> {
         let mut index = self.event;
         while index > 0 && left > 0 {
             let event = events[index - 1];
-            if event.at > info.end {
+            let position = event.at();
+            if position > info.end {
                 break;
             }
-            if event.at > at && (self.cold || !event.cold) {
-                let own = if event.at == info.end && info.hint < 32 { bit(info.hint) } else { 0 };
+            if position > at && (self.cold || !event.is_cold()) {
+                let own = if position == info.end && info.hint < 32 { bit(info.hint) } else { 0 };
                 avoid |= event.regs & !own;
             }
             index -= 1;
