@@ -475,7 +475,24 @@ fn limits_fit(min: u64, max: Option<u64>, wanted_min: u64, wanted_max: Option<u6
 }
 
 /// Makes the instance's own objects and its context. Nothing of it runs yet.
+///
+/// # Errors
+/// When the limiter or the system refuses one of them. Those made before are gone again then, and the store
+/// is as it was.
 pub(crate) fn build(
+    store: &mut StoreOpaque,
+    of: &Module,
+    imported: Imported,
+) -> Result<InstanceState> {
+    let before = store.counts();
+    let built = build_objects(store, of, imported);
+    if built.is_err() {
+        store.undo(before);
+    }
+    built
+}
+
+fn build_objects(
     store: &mut StoreOpaque,
     of: &Module,
     imported: Imported,

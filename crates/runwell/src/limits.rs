@@ -5,6 +5,9 @@ use crate::{Error, Result};
 
 /// Is asked before memories, tables and instances are made and before memories and tables grow.
 ///
+/// When something of an instance is refused, what was made for it before is freed, and no longer counts
+/// towards [`ResourceLimiter::memories`] and [`ResourceLimiter::tables`].
+///
 /// ```
 /// use runwell::{Engine, Memory, MemoryType, ResourceLimiter, Result, Store};
 ///

@@ -80,6 +80,14 @@ pub(crate) struct StoreTable {
     pub(crate) element: RefType,
 }
 
+/// How many objects a store has.
+#[derive(Copy, Clone, Debug)]
+pub(crate) struct Counts {
+    memories: usize,
+    tables: usize,
+    globals: usize,
+}
+
 /// The part of a store that does not depend on the type of its data.
 pub struct StoreOpaque {
     engine: Engine,
@@ -338,6 +346,22 @@ impl StoreOpaque {
             self.ask(Question::GrowFailed { kind: Kind::Table })?;
         }
         Ok(old)
+    }
+
+    /// How many objects there are.
+    pub(crate) fn counts(&self) -> Counts {
+        let (memories, tables) = (self.memories.len(), self.tables.len());
+        Counts { memories, tables, globals: self.globals.len() }
+    }
+
+    /// Frees the objects that have been made since, of which nobody has heard: those of an instance that
+    /// could not be made in full. Their numbers are given again.
+    pub(crate) fn undo(&mut self, since: Counts) {
+        self.globals.truncate(since.globals);
+        self.tables.truncate(since.tables);
+        self.memories.truncate(since.memories);
+        // An observer that was told of the limiter's answers may have asked for a hash.
+        self.page_hashes.truncate(since.memories);
     }
 
     /// A global that the host makes.

@@ -283,6 +283,37 @@ fn limits_count_and_speak_up_when_growing_fails() {
     }
 }
 
+/// Two memories, a table and a global are made before the last table is refused.
+#[test]
+fn what_was_made_for_a_refused_instance_is_gone() {
+    let engine = Engine::default();
+    let refused = r#"(module (memory 3) (memory 1) (global (mut i32) (i32.const 7))
+        (table 5 funcref) (table 100 funcref))"#;
+    let refused = Module::new(&engine, refused).unwrap();
+    let fits = r#"(module (memory (export "m") 1) (memory 2) (table (export "t") 5 funcref)
+        (global (export "g") i32 (i32.const 9)) (data (i32.const 0) "x"))"#;
+    let fits = Module::new(&engine, fits).unwrap();
+    let limits = StoreLimitsBuilder::new().memories(4).tables(2).table_elements(50).build();
+    let with = |refusals: usize| {
+        let mut store = Store::new(&engine, limits.clone());
+        store.limiter(|limits| limits);
+        Instance::new(&mut store, &fits, &[]).unwrap();
+        for _ in 0..refusals {
+            let said = message(Instance::new(&mut store, &refused, &[]));
+            assert!(said.contains("table minimum size of 100 elements"), "{said}");
+        }
+        let one_refused = store.state_hash();
+        // The limits on numbers leave room for just one more.
+        let instance = Instance::new(&mut store, &fits, &[]).unwrap();
+        let memory = instance.get_memory(&mut store, "m").unwrap();
+        assert_eq!((memory.size(&store), &memory.data(&store)[..2]), (1, &b"x\0"[..]));
+        assert_eq!(instance.get_table(&mut store, "t").unwrap().size(&store), 5);
+        assert_eq!(instance.get_global(&mut store, "g").unwrap().get(&mut store).i32(), Some(9));
+        (one_refused, store.state_hash())
+    };
+    assert_eq!(with(0), with(3));
+}
+
 #[test]
 fn a_host_function_sees_the_frames_below_it() {
     let engine = Engine::default();

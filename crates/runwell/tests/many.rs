@@ -114,6 +114,26 @@ fn a_million_in_turn_leave_nothing_behind() {
     in_turn(500_000);
 }
 
+/// Instances of which the second memory is refused, one after the other in one store.
+#[test]
+fn refused_instances_leave_nothing_behind() {
+    let _alone = alone();
+    let engine = Engine::default();
+    let module = Module::new(&engine, "(module (memory 1) (memory 2) (data (i32.const 0) \"x\"))");
+    let module = module.unwrap();
+    let limits = StoreLimitsBuilder::new().memory_size(65536).build();
+    let mut store = Store::new(&engine, limits);
+    store.limiter(|limits| limits);
+    let mut once = || assert!(Instance::new(&mut store, &module, &[]).is_err());
+    once();
+    let (memory, space) = (resident(), reserved());
+    (0..5_000).for_each(|_| once());
+    let grown = resident().saturating_sub(memory);
+    assert!(grown < 1 << 20, "{grown} bytes more in use");
+    let grown = reserved().saturating_sub(space);
+    assert!(grown < 64 << 20, "{grown} bytes more reserved");
+}
+
 /// Calls that wait for fuel or for an answer of the host keep a few frames each, not a stack each.
 #[test]
 fn a_hundred_thousand_suspended_guests() {
