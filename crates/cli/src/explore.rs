@@ -20,9 +20,10 @@ use crate::fail::{Code, Failure, in_file};
 use crate::output::{self, json_string};
 use crate::{load, progress};
 use pack::Pieces;
-use runwell::inspect::{self, Inspection, Inspector, Which};
+use runwell::inspect::{self, Inspection, Inspector, Section, Which};
 use runwell::{Error, Result};
 use std::fmt::Write as _;
+use std::iter;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -83,13 +84,11 @@ fn page(
             let inspection =
                 inspector.function(index).map_err(|error| in_file(inspect::error(error), file))?;
             let body = &mut wasm[(index - imported) as usize];
-            let (piece, place) = pieces.add(&columns(std::mem::take(body), &inspection, stages));
-            let _ = write!(
-                list,
-                "{}{}",
-                if list.is_empty() { "" } else { "," },
-                facts(&inspection, piece, place)
-            );
+            let (facts, start) = (facts(&inspection), inspection.body.start);
+            let texts = columns(std::mem::take(body), inspection.sections, stages);
+            let (piece, place) = pieces.add(texts);
+            let comma = if list.is_empty() { "" } else { "," };
+            let _ = write!(list, "{comma}[{facts},{piece},{place},{start}]");
             done.fetch_add(1, Ordering::Relaxed);
         }
         Ok::<(), Error>(())
@@ -123,11 +122,11 @@ fn page(
 }
 
 /// What the list of functions shows of one.
-fn facts(inspection: &Inspection, piece: usize, place: usize) -> String {
+fn facts(inspection: &Inspection) -> String {
     let costs = &inspection.costs;
     let name: String = inspection.name.iter().flat_map(|name| name.chars()).take(NAME).collect();
     format!(
-        "[{},{},{},{},{},{},{},{piece},{place},{}]",
+        "{},{},{},{},{},{},{}",
         inspection.func,
         json_string(&name),
         inspection.body.len(),
@@ -135,15 +134,15 @@ fn facts(inspection: &Inspection, piece: usize, place: usize) -> String {
         costs.code_bytes,
         costs.frame_bytes,
         costs.traps,
-        inspection.body.start,
     )
 }
 
 /// The texts of one function in the order of their titles. Offsets are left out: pointing shows them.
-fn columns(wasm: Column, inspection: &Inspection, stages: bool) -> Vec<Column> {
-    let mut columns = vec![wasm];
-    let last = inspection.sections.len() - 1;
-    for (number, section) in inspection.sections.iter().enumerate() {
+fn columns(wasm: Column, sections: Vec<Section>, stages: bool) -> impl Iterator<Item = Column> {
+    let last = sections.len() - 1;
+    let sections = sections.into_iter().enumerate();
+    let wanted = sections.filter(move |&(at, _)| at == 0 || at == last || stages);
+    iter::once(wasm).chain(wanted.map(move |(number, section)| {
         let mut column = Column::default();
         let lines = section.text.lines().zip(&section.offsets);
         if number == 0 {
@@ -156,14 +155,11 @@ fn columns(wasm: Column, inspection: &Inspection, stages: bool) -> Vec<Column> {
                 0 => column.push(line, from),
                 _ => column.push(&instruction(line.get(11..).unwrap_or_default()), from),
             });
-        } else if stages {
-            lines.for_each(|(line, &from)| column.push(line, from));
         } else {
-            continue;
+            lines.for_each(|(line, &from)| column.push(line, from));
         }
-        columns.push(column);
-    }
-    columns
+        column
+    }))
 }
 
 /// A line of a listing, `offset  bytes  instruction`, with its bytes last, and tabs for the page to tell
@@ -177,14 +173,37 @@ fn instruction(line: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::hostile::{self, Amounts};
+    use runwell::Engine;
 
     fn page_of(text: &str) -> String {
-        let engine = runwell::Engine::default();
+        let engine = Engine::default();
         let bytes = runwell::text_to_binary(text.as_bytes(), None).expect("a module");
         let mut inspector = inspect::inspector(&engine, &bytes).expect("a module");
         let info = inspector.info();
         let wanted: Vec<u32> = (info.imported_funcs()..info.funcs.len() as u32).collect();
         page(&mut inspector, &bytes, &wanted, true, Path::new("x</script>.wasm")).expect("a page")
+    }
+
+    /// Bytes of the page per byte of module, and of memory.
+    const MOST: Amounts = Amounts { text: 200.0, memory: 3000.0 };
+
+    /// The length of the page with everything in it.
+    fn whole(engine: &Engine, bytes: &[u8]) -> Result<usize> {
+        let mut inspector = inspect::inspector(engine, bytes)?;
+        let info = inspector.info();
+        let wanted: Vec<u32> = (info.imported_funcs()..info.funcs.len() as u32).collect();
+        Ok(page(&mut inspector, bytes, &wanted, true, Path::new("x.wasm"))?.len())
+    }
+
+    #[test]
+    fn pages_of_hostile_modules_are_in_proportion() {
+        hostile::in_proportion(MOST, whole);
+    }
+
+    #[test]
+    fn damaged_modules_have_a_page_or_are_refused() {
+        hostile::damaged(whole);
     }
 
     #[test]

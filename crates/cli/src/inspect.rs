@@ -1,7 +1,7 @@
 //! `runwell inspect`.
 
 use crate::args::Inspect;
-use crate::fail::{Code, Failure, in_file};
+use crate::fail::{Code, Failure, in_file, plain};
 use crate::load;
 use crate::output::print;
 use runwell::Result;
@@ -23,7 +23,8 @@ pub(crate) fn inspect(options: &Inspect) -> Result<ExitCode> {
             None => in_file(error, &options.file),
         }
     })?;
-    let name = inspection.name.map_or_else(String::new, |name| format!(" ({name})"));
+    let name =
+        inspection.name.as_deref().map_or_else(String::new, |name| format!(" ({})", plain(name)));
     let (start, end) = (inspection.body.start, inspection.body.end);
     let bytes = end - start;
     print(&format!(

@@ -11,6 +11,8 @@ mod bombs;
 mod compile;
 mod explore;
 mod fail;
+#[cfg(test)]
+mod hostile;
 mod inspect;
 mod load;
 mod objdump;
@@ -30,8 +32,14 @@ use runwell::Result;
 use std::process::ExitCode;
 
 /// Compiling large functions is work on large arrays.
+#[cfg(not(test))]
 #[global_allocator]
 static ALLOCATOR: runwell_heap::LargePages = runwell_heap::LargePages;
+
+/// Tests ask how much memory something takes.
+#[cfg(test)]
+#[global_allocator]
+static ALLOCATOR: runwell_heap::Counting = runwell_heap::Counting;
 
 fn main() -> ExitCode {
     let line = args::with_default_command(std::env::args_os());

@@ -28,13 +28,16 @@ pub(crate) fn objdump(options: &Objdump) -> Result<ExitCode> {
         module.text().len(),
         inspect::traps(&module).count(),
     ))?;
-    if options.traps {
-        traps(&module, &wanted)?
-    } else {
-        code(&module, &wanted)?
-    }
+    let list = if options.traps { traps } else { code };
+    list(&module, &wanted, &mut print)?;
     Ok(ExitCode::SUCCESS)
 }
+
+/// Bytes of text that are printed at once.
+const PIECE: usize = 64 << 10;
+
+/// Is given a listing piece by piece.
+type Print<'a> = &'a mut dyn FnMut(&str) -> Result<()>;
 
 /// For each function whether it was asked for.
 fn wanted(module: &Module, options: &Objdump) -> Result<Vec<bool>> {
@@ -76,7 +79,11 @@ fn title(func: &ModuleFunction) -> String {
     }
 }
 
-fn code(module: &Module, wanted: &[bool]) -> Result<()> {
+/// The machine code of the functions that are wanted.
+///
+/// # Complexity
+/// Linear in code and tables: positions and traps are gone through once, beside the functions.
+fn code(module: &Module, wanted: &[bool], print: Print<'_>) -> Result<()> {
     let text = module.text();
     let mut traps = inspect::traps(module).peekable();
     let mut map = module.address_map().into_iter().flatten().peekable();
@@ -114,13 +121,21 @@ fn code(module: &Module, wanted: &[bool]) -> Result<()> {
                 let _ = write!(out, "  ; may trap: {}", reason(trap));
             }
             out.push('\n');
+            if out.len() > PIECE {
+                print(&out)?;
+                out.clear();
+            }
         }
         print(&out)?;
     }
     Ok(())
 }
 
-fn traps(module: &Module, wanted: &[bool]) -> Result<()> {
+/// The instructions of the functions that are wanted that may trap.
+///
+/// # Complexity
+/// As of [`code`].
+fn traps(module: &Module, wanted: &[bool], print: Print<'_>) -> Result<()> {
     let mut out = format!("\n{:>8}  {:>8}  {:<32}  function\n", "code", "wasm", "reason");
     let mut traps = inspect::traps(module).peekable();
     let mut map = module.address_map().into_iter().flatten().peekable();
@@ -138,7 +153,7 @@ fn traps(module: &Module, wanted: &[bool]) -> Result<()> {
             }
         }
         while map.next_if(|&(offset, _)| offset < end).is_some() {}
-        if out.len() > 1 << 16 {
+        if out.len() > PIECE {
             print(&out)?;
             out.clear();
         }
@@ -150,4 +165,37 @@ fn traps(module: &Module, wanted: &[bool]) -> Result<()> {
 fn reason(trap: runwell::Trap) -> String {
     let text = trap.to_string();
     text.strip_prefix("wasm trap: ").map_or(text.clone(), str::to_string)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::hostile::{self, Amounts};
+    use runwell::Engine;
+
+    /// Bytes of text per byte of module, and of memory.
+    const MOST: Amounts = Amounts { text: 600.0, memory: 800.0 };
+
+    fn listing(engine: &Engine, bytes: &[u8]) -> Result<usize> {
+        let module = Module::from_binary(engine, bytes)?;
+        let wanted = vec![true; module.functions().len()];
+        let mut bytes = 0;
+        for list in [code, traps] {
+            list(&module, &wanted, &mut |text| {
+                bytes += text.len();
+                Ok(())
+            })?;
+        }
+        Ok(bytes)
+    }
+
+    #[test]
+    fn listings_of_hostile_modules_are_in_proportion() {
+        hostile::in_proportion(MOST, listing);
+    }
+
+    #[test]
+    fn damaged_modules_are_listed_or_refused() {
+        hostile::damaged(listing);
+    }
 }

@@ -2,6 +2,7 @@
 
 use crate::fail::{Code, Failure};
 use runwell::Result;
+use std::fmt::Write as _;
 use std::fs::{self, OpenOptions};
 use std::io::{self, ErrorKind, IsTerminal, Write};
 use std::path::{Path, PathBuf};
@@ -67,18 +68,23 @@ fn replace(to: &Path, bytes: &[u8]) -> io::Result<()> {
 /// Text as JSON writes it.
 pub(crate) fn json_string(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 2);
+    push_json_string(&mut out, text);
+    out
+}
+
+/// Appends text as JSON writes it.
+pub(crate) fn push_json_string(out: &mut String, text: &str) {
     out.push('"');
     for c in text.chars() {
         match c {
             '"' | '\\' => out.extend(['\\', c]),
             '\u{0}'..='\u{1f}' | '\u{7f}' | '\u{2028}' | '\u{2029}' => {
-                out += &format!("\\u{:04x}", c as u32);
+                let _ = write!(out, "\\u{:04x}", c as u32);
             }
             _ => out.push(c),
         }
     }
     out.push('"');
-    out
 }
 
 #[cfg(test)]

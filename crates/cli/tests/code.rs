@@ -60,6 +60,8 @@ fn objdump_shows_all_code() {
 fn terminals_do_not_obey_names() {
     let person = Person::new();
     person.write("evil.wat", "(module (func (export \"\\1b]0;x\\07\") unreachable))");
+    let inspected = person.run(&["inspect", "--func=0", "evil.wat"]);
+    assert!(!inspected.out.contains('\x1b') && inspected.out.contains("(\\u{1b}]0;x\\u{7})"));
     let done = person.run(&["objdump", "evil.wat"]);
     assert!(!done.out.contains('\x1b') && done.out.contains("<\\u{1b}]0;x\\u{7}>"), "{done:?}");
     let trap = person.run(&["run", "--invoke=\x1b]0;x\x07", "evil.wat"]);

@@ -1,7 +1,7 @@
 //! Texts of functions, compressed, some functions to a piece.
 
 use super::text::Column;
-use crate::output::json_string;
+use crate::output::push_json_string;
 use miniz_oxide::deflate::compress_to_vec;
 use std::fmt::Write as _;
 
@@ -16,29 +16,34 @@ pub(super) struct Pieces {
     /// Elements of the page.
     done: String,
     count: usize,
-    /// Functions of the next one, as JSON with commas between them.
+    /// Functions of the next one, as the beginning of a list in JSON.
     open: String,
     in_open: usize,
 }
 
 impl Pieces {
-    /// Adds the texts of one function. Gives the number of the piece and the place in it.
-    pub(super) fn add(&mut self, columns: &[Column]) -> (usize, usize) {
+    /// Adds the texts of one function, of which each is asked for when the one before is no longer needed:
+    /// they may be long. Gives the number of the piece and the place in it.
+    pub(super) fn add(&mut self, columns: impl IntoIterator<Item = Column>) -> (usize, usize) {
         if self.open.len() >= PIECE {
             self.close();
         }
         let place = (self.count, self.in_open);
-        if self.in_open > 0 {
-            self.open.push(',');
-        }
         self.in_open += 1;
-        let columns: Vec<String> = columns.iter().map(column).collect();
-        let _ = write!(self.open, "[{}]", columns.join(","));
+        self.open.push_str(if place.1 == 0 { "[[" } else { ",[" });
+        for (number, each) in columns.into_iter().enumerate() {
+            if number > 0 {
+                self.open.push(',');
+            }
+            column(&mut self.open, &each);
+        }
+        self.open.push(']');
         place
     }
 
     fn close(&mut self) {
-        let packed = compress_to_vec(format!("[{}]", self.open).as_bytes(), LEVEL);
+        self.open.push(']');
+        let packed = compress_to_vec(self.open.as_bytes(), LEVEL);
         let _ = writeln!(
             self.done,
             "<script type=\"text/plain\" id=\"piece{}\">{}</script>",
@@ -46,7 +51,8 @@ impl Pieces {
             base64(&packed)
         );
         self.count += 1;
-        self.open.clear();
+        // Not cleared: one of a large function is seldom followed by another.
+        self.open = String::new();
         self.in_open = 0;
     }
 
@@ -59,10 +65,12 @@ impl Pieces {
     }
 }
 
-/// A column as JSON: its text, and its offsets as pairs of a number of lines and how much further their
+/// Appends a column as JSON: its text, and its offsets as pairs of a number of lines and how much further their
 /// offset is than that of the lines before, lines without one left out.
-fn column(column: &Column) -> String {
-    let mut out = format!("[{},[", json_string(column.text.trim_end_matches('\n')));
+fn column(out: &mut String, column: &Column) {
+    out.push('[');
+    push_json_string(out, column.text.trim_end_matches('\n'));
+    out.push_str(",[");
     let mut last = 0;
     for (number, run) in column.offsets.chunk_by(|a, b| a == b).enumerate() {
         let comma = if number == 0 { "" } else { "," };
@@ -75,8 +83,7 @@ fn column(column: &Column) -> String {
             }
         }
     }
-    out += "]]";
-    out
+    out.push_str("]]");
 }
 
 fn base64(bytes: &[u8]) -> String {
@@ -117,16 +124,23 @@ mod tests {
         for (line, offset) in [("a\"", 0), ("b", 5), ("c", 5), ("d", 0)] {
             lines.push(line, offset);
         }
-        assert_eq!(column(&lines), r#"["a\"\u000ab\u000ac\u000ad",[1,null,2,5,1,null]]"#);
+        let json = |lines: &Column| {
+            let mut out = String::new();
+            column(&mut out, lines);
+            out
+        };
+        assert_eq!(json(&lines), r#"["a\"\u000ab\u000ac\u000ad",[1,null,2,5,1,null]]"#);
         lines.push("e", 3);
-        assert!(column(&lines).ends_with("[1,null,2,5,1,null,1,-2]]"));
+        assert!(json(&lines).ends_with("[1,null,2,5,1,null,1,-2]]"));
         let mut pieces = Pieces::default();
-        assert_eq!(pieces.add(&[lines.clone()]), (0, 0));
-        assert_eq!(pieces.add(&[lines.clone()]), (0, 1));
+        assert_eq!(pieces.add([lines.clone()]), (0, 0));
+        assert_eq!(pieces.add([lines.clone(), lines.clone()]), (0, 1));
+        let [one, two] = [json(&lines), format!("{},{}", json(&lines), json(&lines))];
+        assert_eq!(pieces.open, format!("[[{one}],[{two}]"));
         lines.push(&"x".repeat(200), 1);
         lines.text = lines.text.repeat(PIECE / 100);
-        assert_eq!(pieces.add(&[lines.clone()]), (0, 2));
-        assert_eq!(pieces.add(&[lines]), (1, 0));
+        assert_eq!(pieces.add([lines.clone()]), (0, 2));
+        assert_eq!(pieces.add([lines]), (1, 0));
         assert_eq!(pieces.elements().matches("<script").count(), 2);
     }
 }
