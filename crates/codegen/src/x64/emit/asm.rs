@@ -59,9 +59,9 @@ pub(super) enum Rm {
     Mem(Mem),
 }
 
-/// Code beyond this size is refused: offsets and displacements have 31 bits, images a few more
-/// functions.
-const MAX_CODE: usize = 128 << 20;
+/// Code beyond this size is refused: offsets and displacements have 31 bits. It is more than the ceiling on
+/// the code of the longest body that may be compiled, so that no function gets there.
+const MAX_CODE: usize = 512 << 20;
 /// How many of the latest constants are looked at for an equal one.
 const CONSTANT_PROBES: usize = 16;
 const UNBOUND: u32 = u32::MAX;
