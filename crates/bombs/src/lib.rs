@@ -17,6 +17,7 @@ mod locals;
 mod module;
 mod ops;
 mod pile;
+mod refused;
 mod sections;
 mod sites;
 mod values;
@@ -66,6 +67,11 @@ const ALL: [&[Family]; 12] = [
 /// All families.
 pub fn families() -> impl Iterator<Item = &'static Family> {
     ALL.into_iter().flatten()
+}
+
+/// Families of modules that are refused for a proposal; all others are valid.
+pub fn refused() -> impl Iterator<Item = &'static Family> {
+    refused::FAMILIES.iter()
 }
 
 /// The family of this name.
