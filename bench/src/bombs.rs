@@ -298,8 +298,8 @@ fn write(
          What it takes to compile modules that were made to blow up a compiler, in microseconds per \
          byte of module: one thread, {metric}, the least of {runs} rounds, on one machine \
          ({machine}). An engine was stopped after {timeout} s with one module (`>`), and then not asked \
-         for the larger ones (`–`). 0.000 is less than the system has counted. The peers are those of [the \
-         benchmarks](benchmarks.md), each with its default options.\n\n\
+         for the larger ones (`–`). The peers are those of [the benchmarks](benchmarks.md), each with its \
+         default options.\n\n\
          ```sh\ncargo build --release\n\
          cargo run --release --manifest-path bench/Cargo.toml -- {command}\n```\n\n\
          ![Time against size, a panel for each family, both axes logarithmic]({name})\n\n\
