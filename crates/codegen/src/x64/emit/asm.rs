@@ -1,25 +1,19 @@
 //! The assembler: encodings, labels, constants and jump tables of one function.
 //!
 //! Registers are hardware numbers; sizes are 0 to 3 for 8 to 64 bits (2 and 3 for singles and
-//! doubles). Every method writes one instruction. Jumps back take their short form if they can,
-//! jumps forward are patched when somebody asks for it, and at the end.
+//! doubles). Every method writes one instruction.
 
 use crate::x64::inst::{AluKind, MovKind};
 use crate::{CompiledFunction, Error};
 use runwell_abi::TrapCode;
 use runwell_ir::scratch;
 
+mod jumps;
 #[cfg(test)]
 mod sweep;
 
-/// A position in the code, known once bound.
-#[derive(Copy, Clone, PartialEq, Eq, Debug)]
-pub(super) struct Label(u32);
-
-/// A short jump forward: the offset behind it.
-#[must_use]
-#[derive(Debug)]
-pub(super) struct Skip(u32);
+pub(super) use self::jumps::Label;
+use self::jumps::{Labels, nowhere};
 
 /// A memory operand.
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
@@ -64,7 +58,6 @@ pub(super) enum Rm {
 const MAX_CODE: usize = 512 << 20;
 /// How many of the latest constants are looked at for an equal one.
 const CONSTANT_PROBES: usize = 16;
-const UNBOUND: u32 = u32::MAX;
 
 /// Elements from which on a list is handed over instead of copied: for large functions the copy
 /// would count twice at the peak of memory, for small ones the reused memory is worth more.
@@ -82,13 +75,11 @@ pub(super) fn hand_over<T: Clone>(list: &mut Vec<T>) -> Vec<T> {
 #[derive(Debug, Default)]
 pub(super) struct Asm {
     code: Vec<u8>,
-    labels: Vec<u32>,
-    /// Offset of a 32-bit field, offset of the end of its instruction, label.
-    fixups: Vec<(u32, u32, Label)>,
-    /// How many of them [`Asm::settle`] has left over: they lead to labels that were not bound then.
-    open: usize,
+    labels: Labels,
     relocs: Vec<(u32, u32)>,
     traps: Vec<(u32, TrapCode)>,
+    /// From which offset on code belongs to which offset of Wasm.
+    srclocs: Vec<(u32, u32)>,
     constants: Vec<(u128, u32, Label)>,
     tables: Vec<(Label, u32, u32)>,
     entries: Vec<Label>,
@@ -180,8 +171,7 @@ impl Asm {
     pub(super) fn clear(&mut self) {
         self.code.clear();
         self.labels.clear();
-        self.fixups.clear();
-        self.open = 0;
+        self.srclocs.clear();
         self.relocs.clear();
         self.traps.clear();
         self.constants.clear();
@@ -189,17 +179,18 @@ impl Asm {
         self.entries.clear();
     }
 
-    pub(super) fn label(&mut self) -> Label {
-        self.labels.push(UNBOUND);
-        Label(self.labels.len() as u32 - 1)
-    }
-
-    pub(super) fn bind(&mut self, label: Label) {
-        self.labels[label.0 as usize] = self.code.len() as u32;
-    }
-
     pub(super) fn offset(&self) -> u32 {
         self.code.len() as u32
+    }
+
+    /// Code from here on belongs to the operator at `src`.
+    pub(super) fn at_src(&mut self, src: u32) {
+        let offset = self.offset();
+        match self.srclocs.last_mut() {
+            Some(&mut (_, last)) if last == src => {}
+            Some(last) if last.0 == offset => last.1 = src,
+            _ => self.srclocs.push((offset, src)),
+        }
     }
 
     /// The next instruction may trap.
@@ -230,7 +221,7 @@ impl Asm {
         Mem::label(label)
     }
 
-    /// Patches everything and yields the function; source positions and frame size are missing.
+    /// Patches everything and yields the function; its frame size is missing.
     pub(super) fn finish(&mut self) -> Result<CompiledFunction, Error> {
         let code_bytes = self.code.len();
         // Widest first: each constant is aligned as its size asks.
@@ -239,7 +230,7 @@ impl Asm {
                 let (bits, bytes, label) = self.constants[at];
                 if bytes == wanted {
                     self.align(bytes as usize);
-                    self.bind(label);
+                    self.bind_data(label);
                     self.code.extend_from_slice(&bits.to_le_bytes()[..bytes as usize]);
                 }
             }
@@ -249,10 +240,10 @@ impl Asm {
         }
         for at in 0..self.tables.len() {
             let (label, first, end) = self.tables[at];
-            self.bind(label);
+            self.bind_data(label);
             let start = self.offset();
             for entry in first..end {
-                let target = self.labels[self.entries[entry as usize].0 as usize];
+                let target = self.labels.at(self.entries[entry as usize]).ok_or_else(nowhere)?;
                 let distance = target.wrapping_sub(start);
                 self.code.extend_from_slice(&distance.to_le_bytes());
             }
@@ -261,37 +252,17 @@ impl Asm {
             let bytes = self.code.len();
             return Err(Error::Limit(format!("a function of {bytes} bytes of machine code")));
         }
-        self.open = 0;
-        self.settle();
-        if self.open > 0 {
-            return Err(Error::Bug("a jump to nowhere".into()));
-        }
+        self.settle_all()?;
         debug_assert!(self.traps.is_sorted_by_key(|&(at, _)| at));
         Ok(CompiledFunction {
             code: hand_over(&mut self.code),
             code_bytes: code_bytes as u32,
             relocs: hand_over(&mut self.relocs),
             traps: hand_over(&mut self.traps),
-            srclocs: Vec::new(),
+            srclocs: hand_over(&mut self.srclocs),
             rests: Vec::new(),
             frame_bytes: 0,
         })
-    }
-
-    /// Patches what has come since the last time and leads to labels that are bound, and forgets it.
-    pub(super) fn settle(&mut self) {
-        for at in self.open..self.fixups.len() {
-            let fixup @ (field, end, label) = self.fixups[at];
-            let target = self.labels[label.0 as usize];
-            if target == UNBOUND {
-                self.fixups[self.open] = fixup;
-                self.open += 1;
-                continue;
-            }
-            let distance = target.wrapping_sub(end).to_le_bytes();
-            self.code[field as usize..field as usize + 4].copy_from_slice(&distance);
-        }
-        self.fixups.truncate(self.open);
     }
 
     /// Goes to the next multiple of `bytes` from the function's start by instructions that do nothing.
@@ -318,6 +289,7 @@ impl Asm {
             self.code.extend_from_slice(nop);
             gap -= nop.len();
         }
+        self.keep();
     }
 
     fn align(&mut self, bytes: usize) {
@@ -403,7 +375,7 @@ impl Asm {
         }
         if let Some(label) = fixup {
             let end = self.offset();
-            self.fixups.push((end - 4, end + u32::from(op.imm), label));
+            self.labels.refer(end - 4, end + u32::from(op.imm), label);
         }
     }
 
@@ -412,57 +384,6 @@ impl Asm {
     pub(super) fn trap(&mut self, code: TrapCode) {
         self.may_trap(code);
         self.bytes(&[0x0f, 0x0b]);
-    }
-
-    fn short(&self, target: Label, bytes: u32) -> Option<i8> {
-        let target = self.labels[target.0 as usize];
-        if target == UNBOUND {
-            return None;
-        }
-        i8::try_from(i64::from(target) - i64::from(self.offset() + bytes)).ok()
-    }
-
-    fn fixup(&mut self, label: Label) {
-        let at = self.offset();
-        self.imm32(0);
-        self.fixups.push((at, at + 4, label));
-    }
-
-    pub(super) fn jmp(&mut self, target: Label) {
-        if let Some(distance) = self.short(target, 2) {
-            return self.bytes(&[0xeb, distance as u8]);
-        }
-        self.bytes(&[0xe9]);
-        self.fixup(target);
-    }
-
-    pub(super) fn jcc(&mut self, cc: u32, target: Label) {
-        debug_assert!(cc < 16, "a condition of two flags");
-        if let Some(distance) = self.short(target, 2) {
-            return self.bytes(&[0x70 | cc as u8, distance as u8]);
-        }
-        self.bytes(&[0x0f, 0x80 | cc as u8]);
-        self.fixup(target);
-    }
-
-    /// Jumps over what comes next, up to 127 bytes, until [`Asm::land`].
-    pub(super) fn skip(&mut self) -> Skip {
-        self.bytes(&[0xeb, 0]);
-        Skip(self.offset())
-    }
-
-    /// The same under a condition.
-    pub(super) fn skip_if(&mut self, cc: u32) -> Skip {
-        debug_assert!(cc < 16, "a condition of two flags");
-        self.bytes(&[0x70 | cc as u8, 0]);
-        Skip(self.offset())
-    }
-
-    /// The end of what is jumped over.
-    pub(super) fn land(&mut self, skip: Skip) {
-        let distance = self.offset() - skip.0;
-        debug_assert!(distance < 128, "a short jump over {distance} bytes");
-        self.code[skip.0 as usize - 1] = distance as u8;
     }
 
     pub(super) fn jmp_r(&mut self, reg: u8) {

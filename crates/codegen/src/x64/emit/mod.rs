@@ -8,7 +8,8 @@
 //! # Complexity
 //! Linear, on the meter as `Pass::Emit`: a step per block, edge, slot, instruction, move and byte of code. An
 //! instruction becomes a bounded number of bytes; what is put off is queued at most once per instruction
-//! or edge. Jumps are patched once, and looked at twice when their target comes late; an equal constant is looked for among the last 16. The first move of
+//! or edge. Jumps are patched once, and looked at twice when their target comes late, or made short when it
+//! comes soon (`asm/jumps.rs`); an equal constant is looked for among the last 16. The first move of
 //! a block is found by a binary search among fewer than 2^26. Beyond its share is an error.
 
 mod asm;
@@ -84,7 +85,6 @@ pub struct Emitter {
     block_labels: Vec<Label>,
     edge_labels: Vec<Option<Label>>,
     cold: Vec<(Label, u32, Cold)>,
-    srclocs: Vec<(u32, u32)>,
 }
 
 /// Emission of one function.
@@ -126,7 +126,6 @@ impl Emitter {
         }
         scratch::fill(&mut self.edge_labels, code.edges.len(), None);
         self.cold.clear();
-        self.srclocs.clear();
         let slots = input.allocation.slot_bytes.len() + input.func.slots.len();
         work.charge(Pass::Emit, 3 * code.blocks.len() + code.edges.len() + slots);
         work.charge(Pass::Emit, input.allocation.moves.len() + input.allocation.edge_moves.len());
@@ -152,7 +151,6 @@ impl Emitter {
         let mut compiled = self.asm.finish()?;
         work.charge(Pass::Emit, compiled.code.len() + input.func.rests.len());
         work.check(Pass::Emit)?;
-        compiled.srclocs = asm::hand_over(&mut self.srclocs);
         compiled.rests = input.func.rests.clone();
         compiled.frame_bytes = self.frame.bytes;
         Ok(compiled)
@@ -168,12 +166,7 @@ impl Emit<'_> {
     fn at_src(&mut self, src: u32) {
         self.src = src;
         self.read = self.read.max(src);
-        let offset = self.mem.asm.offset();
-        match self.mem.srclocs.last_mut() {
-            Some(&mut (_, last)) if last == src => {}
-            Some(last) if last.0 == offset => last.1 = src,
-            _ => self.mem.srclocs.push((offset, src)),
-        }
+        self.asm().at_src(src);
     }
 
     /// True where code is short rather than fast, see [`DENSE`].

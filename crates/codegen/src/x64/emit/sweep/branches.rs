@@ -6,7 +6,7 @@ use crate::regalloc::{Allocation, Move};
 use crate::vcode::{PReg, VBlock, VCode, VEdge, VInst};
 use crate::x64::emit::sweep::Class::{Float, Int, Tied};
 use crate::x64::inst::{Aux, MOp, cc};
-use iced_x86::Mnemonic;
+use iced_x86::{Decoder, DecoderOptions, Mnemonic};
 use runwell_abi::TrapCode;
 use runwell_ir::{Block, Function};
 
@@ -175,10 +175,17 @@ impl Scene {
             for &block in order {
                 let label = emit.mem.block_labels[block as usize];
                 emit.asm().bind(label);
-                starts[block as usize] = emit.asm().offset();
                 emit.asm().ret();
             }
         });
+        // What comes behind the blocks may have moved them.
+        let code = &compiled.code[..compiled.code_bytes as usize];
+        let rets = Decoder::with_ip(64, code, 0, DecoderOptions::NONE)
+            .into_iter()
+            .filter(|inst| inst.mnemonic() == Mnemonic::Ret);
+        for (&block, ret) in order.iter().zip(rets) {
+            starts[block as usize] = ret.ip() as u32;
+        }
         (compiled, starts)
     }
 }

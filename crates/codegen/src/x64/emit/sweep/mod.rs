@@ -188,7 +188,6 @@ impl Sweep {
         let emitter = &mut self.emitter;
         emitter.asm.clear();
         emitter.cold.clear();
-        emitter.srclocs.clear();
         emitter.block_labels = code.blocks.iter().map(|_| emitter.asm.label()).collect();
         emitter.edge_labels = vec![None; code.edges.len()];
         let frame = &mut emitter.frame;

@@ -42,22 +42,21 @@ fn jump(s: &mut Sweep, forward: bool, gap: usize, cc: Option<u32>) {
         None => asm.jmp(target),
         Some(code) => asm.jcc(code, target),
     }
-    let end = asm.code.len();
     if forward {
         asm.bytes(&vec![0x90; gap]);
         asm.bind(target);
     }
     let bound = asm.offset();
     let done = asm.finish().expect("finishes");
-    let mut decoder =
-        Decoder::with_ip(64, &done.code[start..end], start as u64, DecoderOptions::NONE);
+    let mut decoder = Decoder::with_ip(64, &done.code[start..], start as u64, DecoderOptions::NONE);
     let inst = decoder.decode();
     let mnemonic = cc.map_or(Mnemonic::Jmp, |code| JUMPS[code as usize]);
     let wanted = if forward { u64::from(bound) } else { 0 };
-    assert_eq!((inst.mnemonic(), inst.len()), (mnemonic, end - start), "{inst} over {gap}");
+    assert_eq!(inst.mnemonic(), mnemonic, "{inst} over {gap}");
     assert_eq!(inst.near_branch64(), wanted, "{inst} over {gap}");
+    assert_eq!(done.code.len(), gap + inst.len());
     // Back over 126 bytes is the longest distance of a byte: 128 with the jump itself.
-    let short = !forward && gap <= 126;
+    let short = gap <= if forward { 127 } else { 126 };
     let long = if cc.is_some() { 6 } else { 5 };
     assert_eq!(inst.len(), if short { 2 } else { long }, "{inst} over {gap}");
     s.seen.insert(if cc.is_some() { "jcc" } else { "jmp" });
@@ -107,25 +106,130 @@ fn jumps_are_patched_when_somebody_asks_for_it() {
     asm.jmp(near);
     asm.bind(near);
     asm.settle();
-    assert_eq!((asm.fixups.len(), asm.open), (1, 1));
+    assert_eq!(asm.labels.waiting(), (1, 1));
     asm.jmp(far);
     asm.settle();
-    assert_eq!((asm.fixups.len(), asm.open), (2, 2));
+    assert_eq!(asm.labels.waiting(), (2, 2));
     asm.ret();
     asm.bind(far);
     asm.settle();
-    assert_eq!((asm.fixups.len(), asm.open), (2, 2), "what is left over waits for the end");
+    assert_eq!(asm.labels.waiting(), (2, 2), "what is left over waits for the end");
     asm.trap(TrapCode::Unreachable);
     let done = asm.finish().expect("finishes");
-    let targets: Vec<u64> = Decoder::with_ip(64, &done.code[..15], 0, DecoderOptions::NONE)
-        .iter()
-        .map(|inst| inst.near_branch64())
-        .collect();
-    assert_eq!(targets, [16, 10, 16]);
+    // What was settled did not become short any more.
+    let targets: Vec<(usize, u64)> =
+        Decoder::with_ip(64, &done.code[..12], 0, DecoderOptions::NONE)
+            .iter()
+            .map(|inst| (inst.len(), inst.near_branch64()))
+            .collect();
+    assert_eq!(targets, [(5, 13), (2, 7), (5, 13)]);
     asm.clear();
     let nowhere = asm.label();
     asm.jmp(nowhere);
     assert!(matches!(asm.finish(), Err(Error::Bug(_))));
+}
+
+/// What is noted of code that moves, moves with it: random jumps, traps, calls, source positions and tables,
+/// against what the decoder finds.
+#[test]
+fn what_is_behind_a_jump_that_becomes_short_moves() {
+    let mut seed = 1u64;
+    let mut random = |below: u64| {
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (seed >> 33) % below
+    };
+    let (mut short, mut long) = (0, 0);
+    for round in 0..3000 {
+        let mut asm = Asm::default();
+        let labels: Vec<_> = (0..40).map(|_| asm.label()).collect();
+        // What was written, each with a number that the decoder can see, and where it should lead.
+        let mut jumps = Vec::new();
+        let (mut order, mut traps, mut calls) = (Vec::new(), Vec::new(), Vec::new());
+        let mut next = 0;
+        let mut number = 0u32;
+        while next < labels.len() {
+            match random(if round % 3 == 0 { 6 } else { 12 }) {
+                0 | 1 => {
+                    asm.bind(labels[next]);
+                    next += 1;
+                    // A label is known by the instruction behind it.
+                    number += 1;
+                    asm.mov_ri(0, u64::from(number));
+                    order.push(number);
+                }
+                2 | 3 => {
+                    let to = random(labels.len() as u64) as usize;
+                    match random(3) {
+                        0 => asm.jmp(labels[to]),
+                        _ => asm.jcc(random(16) as u32, labels[to]),
+                    }
+                    jumps.push(to);
+                }
+                4 => {
+                    number += 1;
+                    asm.at_src(number);
+                    asm.may_trap(TrapCode::MemoryOutOfBounds);
+                    asm.mov_ri(1, u64::from(number));
+                    traps.push(number);
+                }
+                5 => {
+                    number += 1;
+                    asm.call_function(number);
+                    calls.push(number);
+                }
+                6 if random(50) == 0 => asm.settle(),
+                7 if random(50) == 0 => asm.align_code(64),
+                8 => {
+                    let skip = asm.skip_if(random(16) as u32);
+                    asm.ret();
+                    asm.land(skip);
+                }
+                _ => asm.falu(0, 2, 3, super::Rm::Reg(4)),
+            }
+        }
+        let table = asm.jump_table(&labels);
+        asm.lea(3, 11, table);
+        let done = asm.finish().expect("finishes");
+        let code = &done.code[..done.code_bytes as usize];
+        let insts: Vec<_> = Decoder::with_ip(64, code, 0, DecoderOptions::NONE).iter().collect();
+        // The number that is loaded at an offset.
+        let at = |offset: u64| {
+            let inst = insts.iter().find(|inst| inst.ip() == offset).expect("an instruction");
+            assert_eq!(inst.mnemonic(), Mnemonic::Mov, "{inst}");
+            inst.immediate32()
+        };
+        let mut wanted = jumps.iter();
+        for inst in insts.iter().filter(|inst| inst.op0_kind() == iced_x86::OpKind::NearBranch64) {
+            if inst.mnemonic() == Mnemonic::Call {
+                continue;
+            }
+            let target = inst.near_branch64();
+            if target == inst.next_ip() + 1 && code[inst.next_ip() as usize] == 0xc3 {
+                continue;
+            }
+            let &to = wanted.next().expect("no more jumps than were written");
+            assert_eq!(at(target), order[to]);
+            if inst.len() == 2 { short += 1 } else { long += 1 }
+        }
+        assert!(wanted.next().is_none());
+        let found: Vec<u32> = done.traps.iter().map(|&(offset, _)| at(offset.into())).collect();
+        assert_eq!(found, traps);
+        let sources: Vec<u32> = done.srclocs.iter().map(|&(offset, _)| at(offset.into())).collect();
+        assert_eq!(sources, done.srclocs.iter().map(|&(_, src)| src).collect::<Vec<_>>());
+        assert_eq!(sources, traps);
+        let called: Vec<u32> = done.relocs.iter().map(|&(_, callee)| callee).collect();
+        assert_eq!(called, calls);
+        for &(field, _) in &done.relocs {
+            let call = insts.iter().find(|inst| inst.ip() == u64::from(field) - 1);
+            assert_eq!(call.map(|inst| inst.mnemonic()), Some(Mnemonic::Call));
+        }
+        let start = done.code.len() - 4 * labels.len();
+        for (entry, &number) in done.code[start..].chunks(4).zip(&order) {
+            let distance = i32::from_le_bytes(entry.try_into().expect("four bytes"));
+            assert_eq!(at((start as i64 + i64::from(distance)) as u64), number);
+        }
+    }
+    assert!(short > 10_000 && long > 10_000, "{short} short, {long} long");
 }
 
 #[test]

@@ -203,7 +203,7 @@ impl Sweep {
                     inst.try_immediate(at).is_ok_and(|got| (got ^ value as u64) & mask == 0)
                 }
                 Want::Mem(mem, bytes) => {
-                    let target = whole.as_ref().map(|_| self.asm.labels[0]);
+                    let target = whole.as_ref().map(|_| self.asm.labels.first());
                     inst.op_kind(at) == OpKind::Memory
                         && same_memory(&inst, &mem, bytes, target)
                         && fields.displacement_size() == displacement_bytes(&mem)
@@ -226,7 +226,7 @@ impl Sweep {
             fail(format!("{inst} is {again:02x?}"));
         }
         if let Some(whole) = &whole {
-            let at = self.asm.labels[0] as usize;
+            let at = self.asm.labels.first() as usize;
             assert_eq!(at % 16, 0, "the constant is aligned");
             assert_eq!(&whole[at..], CONSTANT.to_le_bytes(), "the constant is where it belongs");
         }
@@ -265,13 +265,17 @@ fn displacement_bytes(mem: &Mem) -> usize {
 }
 
 /// Methods of the assembler that write no instruction, or several that do nothing.
-const NO_INSTRUCTIONS: [&str; 12] = [
+const NO_INSTRUCTIONS: [&str; 16] = [
     "grow",
     "expect",
     "clear",
     "label",
     "bind",
+    "bind_data",
+    "keep",
+    "settle_all",
     "offset",
+    "at_src",
     "may_trap",
     "constant",
     "jump_table",
@@ -304,11 +308,15 @@ fn every_encoder_is_swept() {
     integers::sweep(&mut sweep);
     floats::sweep(&mut sweep);
     control::sweep(&mut sweep);
-    let source = include_str!("../../asm.rs");
-    let (_, methods) = source.split_once("\nimpl Asm {\n").expect("the assembler");
-    let encoders: BTreeSet<&str> = methods
-        .lines()
-        .filter_map(|line| line.trim_start().strip_prefix("pub(super) fn "))
+    let sources = [include_str!("../../asm.rs"), include_str!("../jumps.rs")];
+    let encoders: BTreeSet<&str> = sources
+        .iter()
+        .flat_map(|source| source.split_once("\nimpl Asm {\n").expect("the assembler").1.lines())
+        .filter_map(|line| {
+            let line = line.trim_start();
+            line.strip_prefix("pub(super) fn ")
+                .or_else(|| line.strip_prefix("pub(in super::super) fn "))
+        })
         .filter_map(|line| line.split_once('(').map(|(name, _)| name))
         .filter(|name| !NO_INSTRUCTIONS.contains(name))
         .collect();
