@@ -375,7 +375,7 @@ impl Asm {
         }
         if let Some(label) = fixup {
             let end = self.offset();
-            self.labels.refer(end - 4, end + u32::from(op.imm), label);
+            self.refer(end - 4, op.imm.into(), label);
         }
     }
 

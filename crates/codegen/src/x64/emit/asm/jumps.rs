@@ -31,21 +31,40 @@ const REACH: u32 = 127;
 /// The bytes of a short jump, and of the distances of both forms.
 const SHORT: u32 = 2;
 const DISTANCE: u32 = 4;
+/// Code that is further than this from the end does not move any more: of the bytes between a jump and its
+/// label, jumps that become short themselves lose at most two thirds.
+const MAY_MOVE: u32 = 3 * (REACH + SHORT + DISTANCE);
+/// Labels in a list that are few enough.
+const BOUND_ROOM: usize = 64;
 
-/// A place in the code that holds the distance from `end` to a label, in one byte where it is just before
-/// `end`, in four elsewhere.
+/// A place in the code that holds the distance to a label. Until that is known, four bytes hold what the label
+/// was before instead, which makes a list of the references to a label.
 #[derive(Copy, Clone, Debug)]
 struct Reference {
-    field: u32,
-    end: u32,
+    /// Its offset, and above [`PLACE_BITS`] what kind it is: one byte, or four with so many bytes of the
+    /// instruction behind.
+    place: u32,
     label: Label,
-    /// What the label was before, where it is not bound: the way to the reference before this one.
-    before: u32,
 }
 
+/// Code has no more bytes than these can tell apart.
+const PLACE_BITS: u32 = 28;
+const _: () = assert!(super::MAX_CODE < 1 << PLACE_BITS);
+/// The kind of reference that is one byte.
+const BYTE: u32 = 15;
+
 impl Reference {
-    fn is_short(&self) -> bool {
-        self.end - self.field == 1
+    fn field(self) -> u32 {
+        self.place & ((1 << PLACE_BITS) - 1)
+    }
+
+    fn kind(self) -> u32 {
+        self.place >> PLACE_BITS
+    }
+
+    /// What the distance is counted from.
+    fn end(self) -> u32 {
+        self.field() + if self.kind() == BYTE { 1 } else { DISTANCE + self.kind() }
     }
 }
 
@@ -53,8 +72,10 @@ impl Reference {
 #[derive(Debug, Default)]
 pub(super) struct Labels {
     offsets: Vec<u32>,
-    /// Those in the code behind `kept` that are bound, in the order of their offsets.
+    /// Those that are bound and may move, in the order of their offsets.
     bound: Vec<Label>,
+    /// How long that list is when those are left out that do not move any more.
+    bound_room: usize,
     /// In the order of their fields.
     references: Vec<Reference>,
     /// How many of them [`Asm::settle`] has left over: they lead to labels that were not bound then.
@@ -68,7 +89,7 @@ impl Labels {
         self.offsets.clear();
         self.bound.clear();
         self.references.clear();
-        (self.open, self.kept) = (0, 0);
+        (self.open, self.kept, self.bound_room) = (0, 0, BOUND_ROOM);
     }
 
     /// Where the label is.
@@ -77,14 +98,17 @@ impl Labels {
         (offset & UNBOUND == 0).then_some(offset)
     }
 
-    /// At `field` belongs the distance from `end` to the label.
-    pub(super) fn refer(&mut self, field: u32, end: u32, label: Label) {
-        let offset = &mut self.offsets[label.0 as usize];
-        let before = *offset;
-        self.references.push(Reference { field, end, label, before });
-        if before & UNBOUND != 0 {
-            *offset = UNBOUND | self.references.len() as u32;
+    /// Notes a label that is bound at `offset`, the end of the code.
+    fn bind(&mut self, label: Label, offset: u32) {
+        if self.bound.len() >= self.bound_room {
+            let still = self
+                .bound
+                .partition_point(|&label| self.offsets[label.0 as usize] + MAY_MOVE < offset);
+            self.bound.drain(..still);
+            self.bound_room = BOUND_ROOM.max(2 * self.bound.len());
         }
+        self.offsets[label.0 as usize] = offset;
+        self.bound.push(label);
     }
 
     /// References that wait for being written, and how many of them have been looked at in vain.
@@ -125,8 +149,8 @@ impl Asm {
     /// The label is here. Jumps to it that are near become short.
     pub(in super::super) fn bind(&mut self, label: Label) {
         let last = self.labels.offsets[label.0 as usize];
-        self.bind_data(label);
-        self.labels.bound.push(label);
+        let offset = self.offset();
+        self.labels.bind(label, offset);
         self.shorten(label, last);
     }
 
@@ -141,21 +165,47 @@ impl Asm {
         self.labels.bound.clear();
     }
 
+    /// At `field` belongs the distance to the label from `behind` bytes behind the field.
+    pub(super) fn refer(&mut self, field: u32, behind: u32, label: Label) {
+        debug_assert!(behind < BYTE);
+        if field >> PLACE_BITS != 0 {
+            // The function is refused at its end.
+            return;
+        }
+        self.labels.references.push(Reference { place: field | behind << PLACE_BITS, label });
+        let offset = &mut self.labels.offsets[label.0 as usize];
+        if *offset & UNBOUND != 0 {
+            self.code[field as usize..][..4].copy_from_slice(&offset.to_le_bytes());
+            *offset = UNBOUND | self.labels.references.len() as u32;
+        }
+    }
+
+    /// The same in the one byte before the end of the code.
+    fn refer_short(&mut self, label: Label) {
+        let field = self.offset() - 1;
+        if field >> PLACE_BITS == 0 {
+            self.labels.references.push(Reference { place: field | BYTE << PLACE_BITS, label });
+        }
+    }
+
+    fn field(&self, field: u32) -> u32 {
+        let bytes = self.code[field as usize..].first_chunk();
+        bytes.map_or(0, |&bytes| u32::from_le_bytes(bytes))
+    }
+
     /// Gives the near ones of the jumps to a label that has just been bound here their short form, the last one
     /// first: then the others have less to go. The label was `last` until then.
     fn shorten(&mut self, label: Label, mut last: u32) {
         while let Some(at) = (last & !UNBOUND).checked_sub(1) {
             let at = at as usize;
-            let Some(&Reference { field, end, label: to, before }) = self.labels.references.get(at)
-            else {
-                return;
-            };
+            let Some(&reference) = self.labels.references.get(at) else { return };
             // What has been settled is gone, and its number may be another's.
-            let is_kept = field <= self.labels.kept;
-            if to != label || is_kept || self.offset() - end > REACH {
+            let is_kept = reference.field() <= self.labels.kept;
+            if reference.label != label || is_kept || self.offset() - reference.end() > REACH {
                 return;
             }
-            if end - field == DISTANCE {
+            let before = self.field(reference.field());
+            if reference.kind() == 0 {
                 self.shorten_one(at);
             }
             if before >= last {
@@ -167,21 +217,21 @@ impl Asm {
 
     /// Gives jump number `at` of the references, which leads to here, its short form.
     fn shorten_one(&mut self, at: usize) {
-        let Reference { field, end, .. } = self.labels.references[at];
+        let Reference { place, label } = self.labels.references[at];
+        let (field, end) = (place, place + DISTANCE);
         // `e9` or `0f 80` and a condition.
         let (start, opcode) = match self.code[field as usize - 1] {
             0xe9 => (field - 1, 0xeb),
             conditional => (field - 2, conditional - 0x10),
         };
-        let (short_end, bytes) = (start + SHORT, end - start - SHORT);
+        let bytes = end - start - SHORT;
         self.code[start as usize] = opcode;
-        self.code.copy_within(end as usize.., short_end as usize);
+        self.code.copy_within(end as usize.., (start + SHORT) as usize);
         self.code.truncate(self.code.len() - bytes as usize);
         let labels = &mut self.labels;
-        (labels.references[at].field, labels.references[at].end) = (start + 1, short_end);
+        labels.references[at] = Reference { place: start + 1 | BYTE << PLACE_BITS, label };
         for reference in &mut labels.references[at + 1..] {
-            reference.field -= bytes;
-            reference.end -= bytes;
+            reference.place -= bytes;
         }
         for &label in labels.bound.iter().rev() {
             let offset = &mut labels.offsets[label.0 as usize];
@@ -207,8 +257,9 @@ impl Asm {
                 labels.open += 1;
                 continue;
             };
-            let (field, distance) = (reference.field as usize, target.wrapping_sub(reference.end));
-            if reference.is_short() {
+            let field = reference.field() as usize;
+            let distance = target.wrapping_sub(reference.end());
+            if reference.kind() == BYTE {
                 debug_assert!(i8::try_from(distance as i32).is_ok(), "{distance} is not short");
                 self.code[field] = distance as u8;
             } else {
@@ -237,13 +288,12 @@ impl Asm {
         // One more than forward: a distance has a sign.
         if self.labels.at(target).is_some_and(|to| end - to <= REACH + 1) {
             self.bytes(&[short, 0]);
-            self.labels.refer(end - 1, end, target);
-            return;
+            return self.refer_short(target);
         }
         self.bytes(long);
         let field = self.offset();
         self.imm32(0);
-        self.labels.refer(field, field + DISTANCE, target);
+        self.refer(field, 0, target);
     }
 
     pub(in super::super) fn jmp(&mut self, target: Label) {
@@ -268,8 +318,8 @@ impl Asm {
 
     fn short_forward(&mut self, opcode: u8) -> Skip {
         self.bytes(&[opcode, 0]);
-        let (end, label) = (self.offset(), self.label());
-        self.labels.refer(end - 1, end, label);
+        let label = self.label();
+        self.refer_short(label);
         Skip(label)
     }
 

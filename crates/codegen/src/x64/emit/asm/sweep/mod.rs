@@ -265,7 +265,7 @@ fn displacement_bytes(mem: &Mem) -> usize {
 }
 
 /// Methods of the assembler that write no instruction, or several that do nothing.
-const NO_INSTRUCTIONS: [&str; 16] = [
+const NO_INSTRUCTIONS: [&str; 17] = [
     "grow",
     "expect",
     "clear",
@@ -273,6 +273,7 @@ const NO_INSTRUCTIONS: [&str; 16] = [
     "bind",
     "bind_data",
     "keep",
+    "refer",
     "settle_all",
     "offset",
     "at_src",
