@@ -48,10 +48,10 @@ struct Reference {
 }
 
 /// Code has no more bytes than these can tell apart.
-const PLACE_BITS: u32 = 28;
-const _: () = assert!(super::MAX_CODE < 1 << PLACE_BITS);
+const PLACE_BITS: u32 = 29;
+const _: () = assert!(super::MAX_CODE <= 1 << PLACE_BITS);
 /// The kind of reference that is one byte.
-const BYTE: u32 = 15;
+const BYTE: u32 = 7;
 
 impl Reference {
     fn field(self) -> u32 {
@@ -229,7 +229,7 @@ impl Asm {
         self.code.copy_within(end as usize.., (start + SHORT) as usize);
         self.code.truncate(self.code.len() - bytes as usize);
         let labels = &mut self.labels;
-        labels.references[at] = Reference { place: start + 1 | BYTE << PLACE_BITS, label };
+        labels.references[at] = Reference { place: (start + 1) | BYTE << PLACE_BITS, label };
         for reference in &mut labels.references[at + 1..] {
             reference.place -= bytes;
         }
