@@ -205,10 +205,7 @@ impl Table {
     pub fn non_null(&self) -> impl Iterator<Item = (u64, u64)> + '_ {
         const PER_PAGE: u64 = OS_PAGE_BYTES as u64 / 8;
         let pages = match &self.backing {
-            Backing::Heap(elements) => {
-                let last = (elements.len() as u64).div_ceil(PER_PAGE);
-                std::iter::once(0..last).collect()
-            }
+            Backing::Heap(_) => std::iter::once(0..self.len().div_ceil(PER_PAGE)).collect(),
             Backing::Map(map) => {
                 let base = map.base().as_ptr() as u64;
                 touched(base, base + (self.len() * 8).next_multiple_of(OS_PAGE_BYTES as u64))

@@ -138,9 +138,35 @@ impl From<wasmparser::Error> for Error {
         let offset = u32::try_from(error.offset()).unwrap_or(u32::MAX);
         match error.missing_wasm_feature().map(crate::features::proposal) {
             Some(proposal) => Error::unsupported(proposal, error.message(), offset),
-            None => Error::invalid(error.message(), offset),
+            None => match limit_in(error.message()) {
+                Some((what, limit)) => Error::limit(what, limit, offset),
+                None => Error::invalid(error.message(), offset),
+            },
         }
     }
+}
+
+/// The limit of the library's that a message speaks of: what is beyond is valid, but not accepted.
+fn limit_in(message: &str) -> Option<(&'static str, u64)> {
+    const COUNTED: [&str; 9] = [
+        "types",
+        "functions",
+        "imports",
+        "exports",
+        "tables",
+        "memories",
+        "globals",
+        "element segments",
+        "data segments",
+    ];
+    let (what, limit) = match message.split_once(" count exceeds limit of ") {
+        Some((what, limit)) => (COUNTED.into_iter().find(|&counted| counted == what)?, limit),
+        None => {
+            let limit = message.strip_prefix("effective type size exceeds the limit of ")?;
+            ("types of all imports and exports together", limit)
+        }
+    };
+    Some((what, limit.parse().ok()?))
 }
 
 impl fmt::Display for Error {
@@ -169,6 +195,19 @@ impl std::error::Error for Error {}
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn limits_of_the_library_are_told_apart() {
+        assert_eq!(limit_in("memories count exceeds limit of 100"), Some(("memories", 100)));
+        assert_eq!(
+            limit_in("effective type size exceeds the limit of 1000000"),
+            Some(("types of all imports and exports together", 1_000_000))
+        );
+        for message in ["modules count exceeds limit of 1", "types count exceeds limit of", "types"]
+        {
+            assert_eq!(limit_in(message), None);
+        }
+    }
 
     #[test]
     fn an_error_is_one_word() {

@@ -145,6 +145,19 @@ fn limits_hold() {
 }
 
 #[test]
+fn limits_of_the_library_are_limits() {
+    let memories = "(memory 1)".repeat(101);
+    let wide = format!("(type $wide (func (param {})))", "i32 ".repeat(1000));
+    let imports = "(import \"\" \"\" (func (type $wide)))".repeat(1000);
+    for (fields, limit) in [(memories, 100), (wide + &imports, 1_000_000)] {
+        let bytes = wat::parse_str(format!("(module {fields})")).unwrap();
+        let error = Parsed::parse(&bytes, &Limits::default()).unwrap_err();
+        let ErrorKind::Limit { limit: found, offset, .. } = error.kind() else { panic!("{error}") };
+        assert!(*found == limit && *offset > 8, "{error}");
+    }
+}
+
+#[test]
 fn tail_calls_that_leave_are_found_in_the_text() {
     let leaves = |text: &str| {
         let bytes = wat::parse_str(text).unwrap();
