@@ -99,3 +99,92 @@ fn a_long_fill_is_stopped_inside() {
     }
     panic!("no fill was stopped inside");
 }
+
+/// A module whose data segment has more than three slices, and whose element segment more than two.
+fn with_segments() -> (Store<()>, Instance, Vec<u8>) {
+    let bytes: Vec<u8> = (0..(3 << 20) + 5u32).map(|n| b'0' + (n % 71) as u8).collect();
+    let text = String::from_utf8(bytes.clone()).unwrap().replace('\\', "\\\\");
+    let elements = "$f $g ".repeat(150_000);
+    let module = format!(
+        r#"(module
+        (memory (export "memory") 100)
+        (table $t (export "table") 10 10_000_000 funcref)
+        (data $d "{text}")
+        (elem $e func {elements})
+        (func $f) (func $g)
+        (func (export "init") (param i32 i32 i32)
+            (memory.init $d (local.get 0) (local.get 1) (local.get 2)))
+        (func (export "table-init") (param i32 i32 i32)
+            (table.init $e (local.get 0) (local.get 1) (local.get 2)))
+        (func (export "grow") (param i32) (result i32) (table.grow (ref.func $f) (local.get 0))))"#
+    );
+    let engine = Engine::default();
+    let module = Module::new(&engine, module).unwrap();
+    let mut store = Store::new(&engine, ());
+    let instance = Instance::new(&mut store, &module, &[]).unwrap();
+    (store, instance, bytes)
+}
+
+#[test]
+fn long_segments() {
+    let (mut store, instance, bytes) = with_segments();
+    let memory = instance.get_memory(&mut store, "memory").unwrap();
+    let init: Three = instance.get_typed_func(&mut store, "init").unwrap();
+    let len = bytes.len() - 3;
+    init.call(&mut store, (7, 3, len as i32)).unwrap();
+    assert!(memory.data(&store)[7..7 + len] == bytes[3..] && memory.data(&store)[..7] == [0; 7]);
+    for (at, from, len) in [(0, 4, len), ((100 << 16) - 9, 0, 10), (0, bytes.len() + 1, 0)] {
+        let error = init.call(&mut store, (at, from as i32, len as i32)).unwrap_err();
+        assert_eq!(error.downcast_ref::<Trap>(), Some(&Trap::MemoryOutOfBounds));
+    }
+    assert!(memory.data(&store)[7..7 + len] == bytes[3..]);
+
+    let table = instance.get_table(&mut store, "table").unwrap();
+    let grow: TypedFunc<i32, i32> = instance.get_typed_func(&mut store, "grow").unwrap();
+    let init: Three = instance.get_typed_func(&mut store, "table-init").unwrap();
+    assert_eq!(grow.call(&mut store, 400_000).unwrap(), 10);
+    assert_eq!(grow.call(&mut store, 0).unwrap(), 400_010);
+    assert_eq!(grow.call(&mut store, 9_999_999).unwrap(), -1);
+    let func =
+        |store: &mut Store<()>, at: u64| table.get(store, at).unwrap().unwrap_func().copied();
+    assert!(func(&mut store, 9).is_none() && func(&mut store, 10).is_some());
+    assert_eq!(func(&mut store, 10), func(&mut store, 400_009));
+    let f = func(&mut store, 10);
+    init.call(&mut store, (20, 1, 299_999)).unwrap();
+    for (at, is_f) in [(19, true), (20, false), (21, true), (300_018, false), (300_019, true)] {
+        assert_eq!(func(&mut store, at) == f, is_f, "{at}");
+    }
+    for (at, from, len) in [(0, 2, 299_999), (400_009, 0, 2), (0, 300_001, 0)] {
+        let error = init.call(&mut store, (at, from, len)).unwrap_err();
+        assert_eq!(error.downcast_ref::<Trap>(), Some(&Trap::TableOutOfBounds));
+    }
+}
+
+#[test]
+fn a_long_grow_is_stopped_inside() {
+    for _ in 1..=20 {
+        let (mut store, instance, _) = with_segments();
+        let table = instance.get_table(&mut store, "table").unwrap();
+        let grow: TypedFunc<i32, i32> = instance.get_typed_func(&mut store, "grow").unwrap();
+        let handle = store.interrupt_handle().unwrap();
+        let stopper = std::thread::spawn(move || while !handle.interrupt() {});
+        let error = grow.call(&mut store, 9_000_000);
+        let size = table.size(&store);
+        if error.is_ok() {
+            // Too late; there has to be something to stop.
+            let engine = store.engine().clone();
+            let spin =
+                Module::new(&engine, r#"(module (func (export "f") (loop (br 0))))"#).unwrap();
+            let spin = Instance::new(&mut store, &spin, &[]).unwrap();
+            let spin = spin.get_typed_func::<(), ()>(&mut store, "f").unwrap();
+            spin.call(&mut store, ()).unwrap_err();
+        }
+        stopper.join().unwrap();
+        let Err(error) = error else { continue };
+        assert_eq!(error.downcast_ref::<Trap>(), Some(&Trap::Interrupt));
+        if size > 10 && table.get(&mut store, size - 1).unwrap().is_null() {
+            return;
+        }
+    }
+    panic!("no growth was stopped inside");
+}

@@ -5,6 +5,7 @@
 //! register, which the stub takes to the entry stub's exit.
 
 use crate::call::{Payload, Pending};
+use crate::memory::part;
 use crate::{InstanceData, Runtime, sys};
 use runwell_abi::vmctx::RUNTIME;
 use runwell_abi::{LibCall, TrapCode};
@@ -195,7 +196,13 @@ unsafe extern "C" fn memory_init(
     let instance = unsafe { instance(vmctx) };
     // SAFETY: the same.
     let memory = unsafe { instance.memory(memory) };
-    done(vmctx, memory.init(at, instance.data[segment].bytes(), from, len))
+    let Some(bytes) = part(instance.data[segment].bytes(), from, len) else {
+        return leave(TrapCode::MemoryOutOfBounds);
+    };
+    if let Err(code) = memory.check(at, len) {
+        return leave(code);
+    }
+    sliced(vmctx, (len, 1), false, |start, len| memory.init(at + start, bytes, start, len))
 }
 
 unsafe extern "C" fn data_drop(
@@ -221,7 +228,14 @@ unsafe extern "C" fn table_grow(
 ) -> LibRet {
     // SAFETY: the contract of all helpers.
     let (runtime, table) = unsafe { (runtime(vmctx), instance(vmctx).table(table as usize)) };
-    grown(runtime, || runtime.grow_table(table, delta, init))
+    // New elements are null, and filled like any others.
+    let grown = grown(runtime, || runtime.grow_table(table, delta, 0));
+    let old = grown.value;
+    if init == 0 || grown.status != 0 || old == u64::MAX {
+        return grown;
+    }
+    let filled = sliced(vmctx, (delta, 8), false, |start, len| table.fill(old + start, init, len));
+    LibRet { value: old, ..filled }
 }
 
 unsafe extern "C" fn table_fill(
@@ -272,7 +286,13 @@ unsafe extern "C" fn table_init(
     let instance = unsafe { instance(vmctx) };
     // SAFETY: the same.
     let table = unsafe { instance.table(table) };
-    done(vmctx, table.init(at, instance.elems[segment].elements(), from, len))
+    let Some(elements) = part(instance.elems[segment].elements(), from, len) else {
+        return leave(TrapCode::TableOutOfBounds);
+    };
+    if let Err(code) = table.check(at, len) {
+        return leave(code);
+    }
+    sliced(vmctx, (len, 8), false, |start, len| table.init(at + start, elements, start, len))
 }
 
 unsafe extern "C" fn elem_drop(
