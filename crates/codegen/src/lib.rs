@@ -215,7 +215,8 @@ impl Codegen {
             regalloc::checker::check(&self.code, allocation, &registers).map_err(Error::Bug)?;
         }
         let input = EmitInput { func, env, code: &self.code, allocation, facts };
-        let compiled = X64::emit(&mut self.emitter, &input, work)?;
+        let mut compiled = X64::emit(&mut self.emitter, &input, work)?;
+        compiled.rests = source.rests();
         if let Some(listing) = &mut listing {
             listing.machine = X64::disassemble(&compiled);
         }

@@ -53,6 +53,16 @@ pub(crate) enum Source<'a> {
 }
 
 impl Source<'_> {
+    /// Its balances of fuel. Those of a large function that is given are handed over.
+    pub(crate) fn rests(&mut self) -> Vec<(u32, i64)> {
+        match self {
+            Source::Given(func) if func.rests.len() >= scratch::LARGE => {
+                core::mem::take(&mut func.rests)
+            }
+            _ => self.func().rests.clone(),
+        }
+    }
+
     /// The function.
     pub(crate) fn func(&self) -> &Function {
         match self {
@@ -81,8 +91,8 @@ pub struct Facts {
 /// Reusable memory of selection.
 #[derive(Debug, Default)]
 pub struct Scratch {
-    /// Exact number of uses, per instruction.
-    uses: Vec<u32>,
+    /// Number of uses, per instruction, as far as a byte tells: nobody asks but for none and one.
+    uses: Vec<u8>,
     /// Number of barriers behind the instruction; for parameters the number of their block.
     order: Vec<u32>,
     /// The virtual register of each value that was asked for.
@@ -140,8 +150,9 @@ impl Scratch {
     fn release(&mut self) {
         self.bytes +=
             size_of_val(&*self.uses) + size_of_val(&*self.order) + size_of_val(&*self.vreg_of);
-        let values = [&mut self.uses, &mut self.order, &mut self.worklist];
-        values.into_iter().for_each(scratch::release);
+        scratch::release(&mut self.uses);
+        scratch::release(&mut self.order);
+        scratch::release(&mut self.worklist);
         scratch::release(&mut self.vreg_of);
     }
 
@@ -192,7 +203,7 @@ impl Scratch {
             return;
         }
         let index = value.index();
-        self.uses[index] += 1;
+        self.uses[index] = self.uses[index].saturating_add(1);
         if self.uses[index] == 1 {
             let inst = &func.insts[index];
             if inst.op == Op::Param || (index as u32 > at && !is_root(func, inst)) {
@@ -300,6 +311,9 @@ pub(crate) fn lower<M: Machine>(
     work: &mut Work,
 ) -> Result<Facts, Error> {
     let func = source.func();
+    code.clear();
+    // Usually enough. What stays comes before what goes, which would leave a hole in the heap.
+    scratch::room(&mut code.vregs, func.insts.len());
     scratch.count(func, work)?;
     if env.raw_nans {
         scratch.nans.clear();
@@ -309,7 +323,6 @@ pub(crate) fn lower<M: Machine>(
     work.check(Pass::Optimize)?;
     scratch::fill(&mut scratch.vreg_of, func.insts.len(), VReg::NONE);
     scratch.tile.clear();
-    code.clear();
     // What selection usually makes; it may be more. The checks of an indirect call take one instruction, so
     // does the condition of a branch, what is loaded from a home is part of another one, and what charges
     // fuel or goes elsewhere has no operands.
@@ -334,7 +347,6 @@ pub(crate) fn lower<M: Machine>(
     // One more defines the arguments.
     scratch::room(&mut code.insts, 1 + values + calls + branches);
     scratch::room(&mut code.operands, 2 * (values + calls - bare) + branches);
-    scratch::room(&mut code.vregs, values - bare);
     scratch::room(&mut code.edges, 2 * branches + jumps);
     code.clobber_sets.push(RegSet::EMPTY);
     code.blocks.resize(func.blocks.len(), VBlock::default());

@@ -11,6 +11,10 @@
 //! large blocks are mappings of their own that begin where a large page may. They end where the block does:
 //! what is behind the last whole large page is on small ones, or a block would take up to 2 MiB that nobody
 //! uses. They grow by being moved in the address space, without a copy.
+//!
+//! Blocks that are smaller than a large page, but not small, are mappings, too. On a heap they would leave
+//! holes where they have grown, and what is given back would stay with the process while something small lies
+//! behind it.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 
@@ -20,14 +24,17 @@ use std::alloc::{GlobalAlloc, Layout, System};
 #[derive(Copy, Clone, Default, Debug)]
 pub struct LargePages;
 
-/// A large page, and the smallest block that gets a mapping.
+/// A large page.
 const LARGE_PAGE_BYTES: usize = 2 << 20;
+/// The smallest block that gets a mapping: the kernel is asked for few of these, beside the time it takes to
+/// fill them.
+const MAPPING_BYTES: usize = 256 << 10;
 /// A page that every processor of this kind has: mappings are aligned by no less.
 const PAGE_BYTES: usize = 4096;
 
 /// True if a block of this layout is a mapping of its own.
 fn is_mapping(layout: Layout) -> bool {
-    cfg!(target_os = "linux") && layout.size() >= LARGE_PAGE_BYTES && layout.align() <= PAGE_BYTES
+    cfg!(target_os = "linux") && layout.size() >= MAPPING_BYTES && layout.align() <= PAGE_BYTES
 }
 
 #[cfg(target_os = "linux")]
@@ -42,8 +49,14 @@ mod mapping {
         bytes.checked_next_multiple_of(PAGE_BYTES).unwrap_or(0)
     }
 
-    /// A new mapping of `len` bytes, a multiple of a page, that begins where a large page may.
+    /// A new mapping of `len` bytes, a multiple of a page, that begins where a large page may if one fits.
     fn map(len: usize, access: ProtFlags) -> Option<*mut c_void> {
+        if len < LARGE_PAGE_BYTES {
+            // SAFETY: a private mapping at an address that the system chooses touches nothing that is there.
+            let small =
+                unsafe { rustix::mm::mmap_anonymous(null_mut(), len, access, MapFlags::PRIVATE) };
+            return small.ok();
+        }
         let room = len.checked_add(LARGE_PAGE_BYTES)?;
         // SAFETY: a private mapping at an address that the system chooses touches nothing that is there.
         let all =
@@ -61,11 +74,14 @@ mod mapping {
         Some(start)
     }
 
-    /// Asks for large pages. That the system has none, or does not want to, is no error.
+    /// Asks for large pages, if one fits. That the system has none, or does not want to, is no error.
     ///
     /// # Safety
     /// The range is a mapping of this allocator.
     unsafe fn advise(start: *mut c_void, len: usize) {
+        if len < LARGE_PAGE_BYTES {
+            return;
+        }
         // SAFETY: the advice does not change what the mapping holds.
         let _ = unsafe { rustix::mm::madvise(start, len, Advice::LinuxHugepage) };
     }
@@ -100,11 +116,15 @@ mod mapping {
         if old == new {
             return start;
         }
-        // Where it is, if there is room behind it. What is new has the advice of what was there.
-        // SAFETY: the caller's promise: the range is this mapping.
-        let here = unsafe { rustix::mm::mremap(start.cast(), old, new, MremapFlags::empty()) };
-        if here.is_ok() {
-            return start;
+        // Where it is, if there is room behind it. What is new has the advice of what was there. One that
+        // becomes large begins elsewhere.
+        let becomes_large = old < LARGE_PAGE_BYTES && new >= LARGE_PAGE_BYTES;
+        if !becomes_large {
+            // SAFETY: the caller's promise: the range is this mapping.
+            let here = unsafe { rustix::mm::mremap(start.cast(), old, new, MremapFlags::empty()) };
+            if here.is_ok() {
+                return start;
+            }
         }
         let Some(place) = map(new, ProtFlags::empty()) else { return null_mut() };
         let moving = MremapFlags::MAYMOVE;
@@ -113,7 +133,14 @@ mod mapping {
         let moved = unsafe { rustix::mm::mremap_fixed(start.cast(), old, new, moving, place) };
         // If that fails, the place may be somebody else's already: it is left alone. What is lost of it is
         // address space.
-        if moved.is_err() { null_mut() } else { place.cast() }
+        if moved.is_err() {
+            return null_mut();
+        }
+        if becomes_large {
+            // SAFETY: the mapping is there now.
+            unsafe { advise(place, new) };
+        }
+        place.cast()
     }
 }
 
@@ -191,9 +218,12 @@ mod tests {
     use super::*;
 
     /// Sizes around where a block becomes a mapping, and where a mapping gets longer.
-    const SIZES: [usize; 8] = [
+    const SIZES: [usize; 11] = [
         1,
         PAGE_BYTES,
+        MAPPING_BYTES - 1,
+        MAPPING_BYTES,
+        MAPPING_BYTES + PAGE_BYTES + 1,
         LARGE_PAGE_BYTES - 1,
         LARGE_PAGE_BYTES,
         LARGE_PAGE_BYTES + 1,

@@ -201,6 +201,7 @@ impl Function {
         scratch::trim(&mut self.pool);
         scratch::trim(&mut self.blocks);
         scratch::trim(&mut self.loops);
+        scratch::trim(&mut self.rests);
     }
 
     /// Gives back the instructions from number `from` on, when nobody will look at them any more.

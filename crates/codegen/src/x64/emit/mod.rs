@@ -151,7 +151,6 @@ impl Emitter {
         let mut compiled = self.asm.finish()?;
         work.charge(Pass::Emit, compiled.code.len() + input.func.rests.len());
         work.check(Pass::Emit)?;
-        compiled.rests = input.func.rests.clone();
         compiled.frame_bytes = self.frame.bytes;
         Ok(compiled)
     }
