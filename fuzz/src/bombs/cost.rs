@@ -2,7 +2,8 @@
 
 use runwell_abi::{Arch, Features, Schedule, Target};
 use runwell_compiler::budget::name;
-use runwell_compiler::{Error, Options, compile};
+use runwell_compiler::{Error, Options, Resource, compile};
+use runwell_ir::work::Pass;
 use rustix::time::{ClockId, clock_gettime};
 
 /// Modules are looked at as if they were of so many bytes at least: the smallest for which runwell
@@ -52,8 +53,10 @@ pub(super) struct Cost {
     pub(super) memory: u64,
     pub(super) code: u64,
     pub(super) nanos: f64,
-    /// The largest part of a budget that a function used.
-    pub(super) share: f64,
+    /// Steps of each pass.
+    pub(super) passes: [u64; Pass::COUNT],
+    /// The largest part of each budget that a function used, in the order of `Resource::ALL`.
+    pub(super) shares: [f64; Resource::COUNT],
 }
 
 /// What is compared.
@@ -62,42 +65,55 @@ pub(super) enum Board {
     Work,
     Memory,
     Code,
-    /// Parts of budgets: from a half on, passes take their cheaper ways.
-    Share,
     Time,
     /// Time per unit of work: what is done and not charged.
     Slack,
+    /// Work of one pass: what is much there need not be much of all.
+    Pass(Pass),
+    /// Part of a budget: from a half on, passes take their cheaper ways.
+    Share(Resource),
 }
 
 impl Board {
-    pub(super) const ALL: [Board; 6] =
-        [Board::Work, Board::Memory, Board::Code, Board::Share, Board::Time, Board::Slack];
+    /// All of them, the ones about what is promised first.
+    pub(super) fn all() -> Vec<Board> {
+        let mut all = vec![Board::Work, Board::Memory, Board::Code, Board::Time, Board::Slack];
+        all.extend(Pass::ALL.map(Board::Pass));
+        all.extend(Resource::ALL.map(Board::Share));
+        all
+    }
 
-    pub(super) fn name(self) -> &'static str {
+    pub(super) fn name(self) -> String {
         match self {
-            Board::Work => "work",
-            Board::Memory => "memory",
-            Board::Code => "code",
-            Board::Share => "share",
-            Board::Time => "time",
-            Board::Slack => "slack",
+            Board::Work => "work".into(),
+            Board::Memory => "memory".into(),
+            Board::Code => "code".into(),
+            Board::Time => "time".into(),
+            Board::Slack => "slack".into(),
+            Board::Pass(pass) => format!("pass-{}", pass.name()),
+            Board::Share(resource) => format!("share-{}", resource.name()),
         }
     }
 
     pub(super) fn unit(self) -> &'static str {
         match self {
-            Board::Work => "steps per byte",
+            Board::Work | Board::Pass(_) => "steps per byte",
             Board::Memory => "bytes of memory per byte",
             Board::Code => "bytes of machine code per byte",
-            Board::Share => "of a budget",
             Board::Time => "ns per byte",
             Board::Slack => "ns per step",
+            Board::Share(_) => "of a budget",
         }
     }
 
     /// True if it is the same on each machine and in each run.
     pub(super) fn counted(self) -> bool {
         !matches!(self, Board::Time | Board::Slack)
+    }
+
+    /// True for what is part of another figure: fewer modules are kept for it.
+    pub(super) fn is_part(self) -> bool {
+        matches!(self, Board::Pass(_) | Board::Share(_))
     }
 
     /// What runwell promises at the most, where it promises a figure.
@@ -107,7 +123,7 @@ impl Board {
             Board::Code => 32.0,
             Board::Time => 1000.0,
             // Of a budget, all may be used; what wants more is refused.
-            Board::Work | Board::Share | Board::Slack => f64::INFINITY,
+            Board::Work | Board::Slack | Board::Pass(_) | Board::Share(_) => f64::INFINITY,
         }
     }
 
@@ -117,16 +133,22 @@ impl Board {
             Board::Work => cost.work as f64 / bytes,
             Board::Memory => cost.memory.saturating_sub(MEMORY_BASE) as f64 / bytes,
             Board::Code => cost.code as f64 / bytes,
-            Board::Share => cost.share,
             Board::Time => cost.nanos / bytes,
             Board::Slack => cost.nanos / (cost.work.max(LEAST_BYTES as u64) as f64),
+            Board::Pass(pass) => cost.passes[pass as usize] as f64 / bytes,
+            Board::Share(resource) => {
+                let at = Resource::ALL.iter().position(|&other| other == resource);
+                cost.shares[at.unwrap_or(0)]
+            }
         }
     }
 }
 
-/// What came of a module that the validator takes.
+/// What came of a module.
 pub(super) enum Outcome {
     Cost(Cost),
+    /// It is not valid, or uses what is not implemented.
+    Refused(String),
     /// Refused by the limit of this name.
     Limit(&'static str),
     /// A bug.
@@ -146,7 +168,8 @@ pub(super) fn is_of_cost(limit: &str) -> bool {
     COSTS.contains(&limit)
 }
 
-fn thread_nanos() -> f64 {
+/// Time that this thread has run, in nanoseconds.
+pub(super) fn thread_nanos() -> f64 {
     let now = clock_gettime(ClockId::ThreadCPUTime);
     now.tv_sec as f64 * 1e9 + now.tv_nsec as f64
 }
@@ -161,6 +184,9 @@ pub(super) fn measure(module: &[u8], way: Way) -> Outcome {
     match outcome {
         Err(panic) => Outcome::Fault(format!("panic: {panic}")),
         Ok(Err(Error::Limit { name, .. })) => Outcome::Limit(name),
+        Ok(Err(error @ (Error::Invalid { .. } | Error::Unsupported { .. }))) => {
+            Outcome::Refused(error.to_string())
+        }
         Ok(Err(error)) => Outcome::Fault(error.to_string()),
         Ok(Ok(compiled)) => Outcome::Cost(Cost {
             bytes: module.len(),
@@ -168,14 +194,24 @@ pub(super) fn measure(module: &[u8], way: Way) -> Outcome {
             memory: memory as u64,
             code: compiled.report.code_bytes,
             nanos,
-            share: compiled.report.budgets().map(|(_, worst)| worst.share()).fold(0.0, f64::max),
+            passes: Pass::ALL.map(|pass| compiled.report.work.spent(pass)),
+            shares: compiled.report.worst.map(|worst| worst.share()),
         }),
     }
 }
 
-/// The same, with the shortest of several times.
-pub(super) fn measure_again(module: &[u8], way: Way, mut cost: Cost, rounds: usize) -> Cost {
+/// The same, with the shortest of several times, as long as `wanted` says of it that it matters.
+pub(super) fn measure_again(
+    module: &[u8],
+    way: Way,
+    mut cost: Cost,
+    rounds: usize,
+    wanted: impl Fn(&Cost) -> bool,
+) -> Cost {
     for _ in 0..rounds {
+        if !wanted(&cost) {
+            break;
+        }
         if let Outcome::Cost(again) = measure(module, way) {
             cost.nanos = cost.nanos.min(again.nanos);
         }

@@ -43,8 +43,11 @@ enum Item {
     Local(u8, ValType, usize),
     /// A constant that counts up.
     Const(ValType),
-    /// A branch under a condition to a label outside, which moves on.
-    Branch,
+    /// A branch under a condition to a label outside, which moves on. So many constructs of the unit are
+    /// open around it.
+    Branch(u32),
+    /// A branch table of so many such labels, likewise.
+    Table(u32, u32),
 }
 
 /// Everything a unit can refer to.
@@ -57,6 +60,8 @@ struct Context {
     locals: usize,
     /// Labels without values around the units.
     labels: u32,
+    /// Tables and memories are looked at more often than in one operator of eight.
+    bulky: bool,
 }
 
 /// The unit that is being made.
@@ -68,14 +73,25 @@ struct Unit<'a> {
     taken: usize,
     /// Where the values of each open construct start on the stack; below is out of reach.
     floors: Vec<usize>,
+    /// What a branch to each of them carries.
+    labels: Vec<Vec<ValType>>,
 }
 
 /// Numbers of a module's entities.
 mod entity {
-    /// The memory with guards and the one with checks.
-    pub(super) const MEMORIES: u8 = 2;
-    /// A table of functions and one of references.
-    pub(super) const TABLES: [u8; 2] = [0, 1];
+    use super::{EXTERN, FUNC, I32, I64, ValType};
+
+    /// The types of their sizes and indices: a memory with guards and one with checks.
+    pub(super) const MEMORIES: [ValType; 2] = [I32, I64];
+    /// Elements and indices: a table of functions, one of references, and a large one.
+    pub(super) const TABLES: [(ValType, ValType); 3] = [(FUNC, I32), (EXTERN, I32), (FUNC, I64)];
+    /// The element segments: one that declares, one that can be copied from.
+    pub(super) const PASSIVE: u8 = 1;
+}
+
+/// The type of a length where both sizes have to do.
+fn lesser(a: ValType, b: ValType) -> ValType {
+    if a == I64 && b == I64 { I64 } else { I32 }
 }
 
 fn leb(out: &mut Vec<u8>, value: u32) {
@@ -133,19 +149,70 @@ fn accessed(op: u8) -> ValType {
 type Operator = (Vec<u8>, Vec<ValType>, Vec<ValType>);
 
 fn access(rng: &mut Rng, op: u8) -> (Vec<u8>, ValType) {
-    let memory = rng.below(u64::from(entity::MEMORIES)) as u8;
+    let memory = below(rng, entity::MEMORIES.len());
     let mut bytes = vec![op];
     // The least alignment, and the memory's index where it is not the first.
     bytes.push(if memory == 0 { 0 } else { 0x40 });
     if memory != 0 {
-        bytes.push(memory);
+        bytes.push(memory as u8);
     }
-    leb(&mut bytes, if rng.one_in(4) { 1 << rng.below(31) } else { 0 });
-    (bytes, if memory == 0 { I32 } else { I64 })
+    if memory != 0 && rng.one_in(8) {
+        // More than 32 bits.
+        bytes.extend([0xff, 0xff, 0xff, 0xff, 0xff, 0x7f]);
+    } else {
+        leb(&mut bytes, if rng.one_in(4) { 1 << rng.below(31) } else { 0 });
+    }
+    (bytes, entity::MEMORIES[memory])
+}
+
+/// An operator on a whole memory.
+fn of_memory(rng: &mut Rng) -> Operator {
+    let memory = below(rng, entity::MEMORIES.len());
+    let (size, number) = (entity::MEMORIES[memory], memory as u8);
+    match rng.below(6) {
+        0 => (vec![0x3f, number], Vec::new(), vec![size]),
+        1 => (vec![0x40, number], vec![size], vec![size]),
+        2 => (vec![0xfc, 11, number], vec![size, I32, size], Vec::new()),
+        3 => {
+            let from = below(rng, entity::MEMORIES.len());
+            let other = entity::MEMORIES[from];
+            let takes = vec![size, other, lesser(size, other)];
+            (vec![0xfc, 10, number, from as u8], takes, Vec::new())
+        }
+        4 => (vec![0xfc, 8, 0, number], vec![size, I32, I32], Vec::new()),
+        _ => (vec![0xfc, 9, 0], Vec::new(), Vec::new()),
+    }
+}
+
+/// An operator on a table.
+fn of_table(rng: &mut Rng) -> Operator {
+    let table = below(rng, entity::TABLES.len());
+    let ((element, size), number) = (entity::TABLES[table], table as u8);
+    match rng.below(10) {
+        0 | 1 => (vec![0x25, number], vec![size], vec![element]),
+        2 | 3 => (vec![0x26, number], vec![size, element], Vec::new()),
+        4 => (vec![0xfc, 16, number], Vec::new(), vec![size]),
+        5 => (vec![0xfc, 15, number], vec![element, size], vec![size]),
+        6 => {
+            // From a table of the same elements.
+            let from = if element == FUNC { *rng.pick(&[0, 2]) } else { table };
+            let other = entity::TABLES[from].1;
+            let takes = vec![size, other, lesser(size, other)];
+            (vec![0xfc, 14, number, from as u8], takes, Vec::new())
+        }
+        7 if element == FUNC => {
+            (vec![0xfc, 12, entity::PASSIVE, number], vec![size, I32, I32], Vec::new())
+        }
+        8 => (vec![0xfc, 13, entity::PASSIVE], Vec::new(), Vec::new()),
+        _ => (vec![0xfc, 17, number], vec![size, element, size], Vec::new()),
+    }
 }
 
 /// Any operator that is no control and no access of a local.
 fn operator(rng: &mut Rng, context: &Context) -> Operator {
+    if context.bulky && rng.one_in(2) {
+        return if rng.one_in(2) { of_memory(rng) } else { of_table(rng) };
+    }
     match rng.below(24) {
         0..=10 => {
             let op = 0x45 + rng.below(0x80) as u8;
@@ -167,30 +234,8 @@ fn operator(rng: &mut Rng, context: &Context) -> Operator {
             let (bytes, address) = access(rng, op);
             (bytes, vec![address, accessed(op)], Vec::new())
         }
-        15 => {
-            let memory = rng.below(2) as u8;
-            let size = if memory == 0 { I32 } else { I64 };
-            match rng.below(6) {
-                0 => (vec![0x3f, memory], Vec::new(), vec![size]),
-                1 => (vec![0x40, memory], vec![size], vec![size]),
-                2 => (vec![0xfc, 11, memory], vec![size, I32, size], Vec::new()),
-                3 => (vec![0xfc, 10, memory, memory], vec![size; 3], Vec::new()),
-                4 => (vec![0xfc, 8, 0, memory], vec![size, I32, I32], Vec::new()),
-                _ => (vec![0xfc, 9, 0], Vec::new(), Vec::new()),
-            }
-        }
-        16 => {
-            let table = *rng.pick(&entity::TABLES);
-            let element = if table == 0 { FUNC } else { EXTERN };
-            match rng.below(8) {
-                0 | 1 => (vec![0x25, table], vec![I32], vec![element]),
-                2 | 3 => (vec![0x26, table], vec![I32, element], Vec::new()),
-                4 => (vec![0xfc, 16, table], Vec::new(), vec![I32]),
-                5 => (vec![0xfc, 15, table], vec![element, I32], vec![I32]),
-                6 => (vec![0xfc, 14, table, table], vec![I32; 3], Vec::new()),
-                _ => (vec![0xfc, 17, table], vec![I32, element, I32], Vec::new()),
-            }
-        }
+        15 => of_memory(rng),
+        16 => of_table(rng),
         17 => match rng.below(3) {
             0 => (vec![0xd0, 0x70], Vec::new(), vec![FUNC]),
             1 => (vec![0xd2, 0], Vec::new(), vec![FUNC]),
@@ -200,8 +245,13 @@ fn operator(rng: &mut Rng, context: &Context) -> Operator {
             }
         },
         18 => {
-            let ty = *rng.pick(&TYPES[..4]);
-            (vec![0x1b], vec![ty, ty, I32], vec![ty])
+            let ty = *rng.pick(&TYPES);
+            let bytes = match ty {
+                FUNC => vec![0x1c, 1, 0x70],
+                EXTERN => vec![0x1c, 1, 0x6f],
+                _ => vec![0x1b],
+            };
+            (bytes, vec![ty, ty, I32], vec![ty])
         }
         19 => {
             let ty = *rng.pick(&TYPES);
@@ -219,9 +269,10 @@ fn operator(rng: &mut Rng, context: &Context) -> Operator {
             let mut bytes = vec![0x10];
             leb(&mut bytes, index as u32);
             if rng.one_in(3) {
+                let table = *rng.pick(&[0, 2]);
                 bytes[0] = 0x11;
-                bytes.push(0);
-                takes.push(I32);
+                bytes.push(table as u8);
+                takes.push(entity::TABLES[table].1);
             }
             (bytes, takes, gives.clone())
         }
@@ -307,10 +358,11 @@ impl Unit<'_> {
                 }
             }
             2 if nesting < 2 => self.control(rng, nesting),
-            3 if self.has(&[I32]) && self.context.labels > 0 && self.floors.is_empty() => {
-                self.items.push(Item::Branch);
+            3 if self.has(&[I32]) && self.context.labels > 0 => {
+                self.items.push(Item::Branch(self.floors.len() as u32));
                 self.take(1);
             }
+            4 if !self.labels.is_empty() && rng.one_in(2) => self.branch(rng),
             _ => {
                 let mut found = operator(rng, self.context);
                 for _ in 0..TRIES {
@@ -325,6 +377,18 @@ impl Unit<'_> {
                 self.apply(found);
             }
         }
+    }
+
+    /// A branch under a condition out of a construct of this unit, with what its label carries.
+    fn branch(&mut self, rng: &mut Rng) {
+        let depth = below(rng, self.labels.len());
+        let mut takes = self.labels[self.labels.len() - 1 - depth].clone();
+        takes.push(I32);
+        if !self.has(&takes) {
+            takes.iter().for_each(|&ty| self.push(rng, ty));
+        }
+        self.bytes(vec![0x0d, depth as u8]);
+        self.take(1);
     }
 
     /// A construct of no values or of those of a signature, with a few operators in it.
@@ -359,12 +423,14 @@ impl Unit<'_> {
                 self.bytes(vec![0x05]);
             }
             self.floors.push(self.stack.len());
+            self.labels.push(if opcode == 0x03 { takes.clone() } else { gives.clone() });
             self.stack.extend(&takes);
             for _ in 0..rng.below(4) {
                 self.step(rng, nesting + 1);
             }
             self.leave(rng, opcode, &takes, &gives);
             let floor = self.floors.pop().unwrap_or(0);
+            self.labels.pop();
             self.stack.truncate(floor);
         }
         self.bytes(vec![0x0b]);
@@ -376,19 +442,67 @@ impl Unit<'_> {
         let floor = self.floors.last().copied().unwrap_or(0);
         let label = if opcode == 0x03 { takes } else { gives };
         if rng.one_in(4) && self.has(label) {
-            return self.bytes(vec![0x0c, 0]);
+            if rng.one_in(2) {
+                self.bytes(vec![0x0c, 0]);
+            } else {
+                // A table that carries the same to the same label, a few times.
+                self.push(rng, I32);
+                let entries = rng.below(4) as u8;
+                self.bytes([&[0x0e, entries], &*vec![0; 1 + usize::from(entries)]].concat());
+            }
+            return self.dead(rng);
+        }
+        if rng.one_in(12) {
+            self.exit(rng);
+            return self.dead(rng);
         }
         if self.stack[floor..] == *gives {
             return;
-        }
-        if rng.one_in(8) {
-            return self.bytes(vec![*rng.pick(&[0x00, 0x0f])]);
         }
         while self.stack.len() > floor {
             let ty = self.stack[self.stack.len() - 1];
             self.pop(rng, ty);
         }
         gives.iter().for_each(|&ty| self.push(rng, ty));
+    }
+
+    /// A way out of the function, or far.
+    fn exit(&mut self, rng: &mut Rng) {
+        let signatures = &self.context.signatures;
+        let quiet: Vec<usize> =
+            (0..signatures.len()).filter(|&at| signatures[at].1.is_empty()).collect();
+        match rng.below(5) {
+            0 => self.bytes(vec![0x00]),
+            1 if self.context.labels > 0 => {
+                self.push(rng, I32);
+                let entries = rng.below(6) as u32;
+                self.items.push(Item::Table(self.floors.len() as u32, entries));
+            }
+            2 | 3 if !quiet.is_empty() => {
+                let index = *rng.pick(&quiet);
+                signatures[index].0.iter().for_each(|&ty| self.push(rng, ty));
+                let mut bytes = vec![0x12];
+                leb(&mut bytes, index as u32);
+                if rng.one_in(2) {
+                    bytes[0] = 0x13;
+                    bytes.push(0);
+                    self.push(rng, I32);
+                }
+                self.bytes(bytes);
+            }
+            _ => self.bytes(vec![0x0f]),
+        }
+    }
+
+    /// Now and then what control does not reach: any operator finds there what it takes.
+    fn dead(&mut self, rng: &mut Rng) {
+        if rng.one_in(4) {
+            for _ in 0..1 + rng.below(4) {
+                let (mut bytes, _, gives) = operator(rng, self.context);
+                bytes.resize(bytes.len() + gives.len(), 0x1a);
+                self.bytes(bytes);
+            }
+        }
     }
 
     /// Leaves the stack as it was; of the pile whole patterns are gone.
@@ -406,8 +520,14 @@ impl Unit<'_> {
 
 /// A unit and how much of the pile it takes.
 fn unit(rng: &mut Rng, context: &Context, operators: u64) -> (Vec<Item>, usize) {
-    let mut unit =
-        Unit { context, items: Vec::new(), stack: Vec::new(), taken: 0, floors: Vec::new() };
+    let mut unit = Unit {
+        context,
+        items: Vec::new(),
+        stack: Vec::new(),
+        taken: 0,
+        floors: Vec::new(),
+        labels: Vec::new(),
+    };
     for _ in 0..1 + rng.below(operators) {
         unit.step(rng, 0);
     }
@@ -438,9 +558,16 @@ fn write(out: &mut Vec<u8>, context: &Context, unit: &[Item], turn: usize, inner
                     out.extend((turn as f64).to_le_bytes());
                 }
             },
-            Item::Branch => {
+            Item::Branch(own) => {
                 out.push(0x0d);
-                leb(out, inner + turn as u32 % context.labels);
+                leb(out, inner + own + turn as u32 % context.labels);
+            }
+            Item::Table(own, entries) => {
+                out.push(0x0e);
+                leb(out, *entries);
+                for entry in 0..=*entries {
+                    leb(out, inner + own + (turn as u32 + entry) % context.labels);
+                }
             }
         }
     }
@@ -532,7 +659,10 @@ pub(super) fn module(rng: &mut Rng, size: usize) -> Option<Genome> {
         pattern,
         locals: *rng.pick(&[1, 1, 3, 16, 64, 1000]),
         labels: *rng.pick(&[0, 1, 1, 2, 16, 100]),
+        bulky: rng.one_in(6),
     };
+    // What is not defined is asked for: then the code has to look where it is.
+    let foreign = rng.one_in(4);
 
     let mut imports = ImportSection::new();
     let mut functions = FunctionSection::new();
@@ -566,24 +696,34 @@ pub(super) fn module(rng: &mut Rng, size: usize) -> Option<Genome> {
     seed.next_u64();
 
     let mut tables = TableSection::new();
-    for element in [RefType::FUNCREF, RefType::EXTERNREF] {
-        tables.table(TableType {
-            element_type: element,
-            table64: false,
+    for (element, size) in entity::TABLES {
+        let table = TableType {
+            element_type: if element == FUNC { RefType::FUNCREF } else { RefType::EXTERNREF },
+            table64: size == I64,
             minimum: 10,
             maximum: None,
             shared: false,
-        });
+        };
+        if foreign {
+            imports.import("", "", table);
+        } else {
+            tables.table(table);
+        }
     }
     let mut memories = MemorySection::new();
-    for memory64 in [false, true] {
-        memories.memory(MemoryType {
+    for size in entity::MEMORIES {
+        let memory = MemoryType {
             minimum: 1,
             maximum: None,
-            memory64,
+            memory64: size == I64,
             shared: false,
             page_size_log2: None,
-        });
+        };
+        if foreign {
+            imports.import("", "", memory);
+        } else {
+            memories.memory(memory);
+        }
     }
     let mut globals = GlobalSection::new();
     for ty in TYPES {
@@ -595,12 +735,18 @@ pub(super) fn module(rng: &mut Rng, size: usize) -> Option<Genome> {
             4 => ConstExpr::ref_null(wasm_encoder::HeapType::FUNC),
             _ => ConstExpr::ref_null(wasm_encoder::HeapType::EXTERN),
         };
-        globals.global(GlobalType { val_type: ty, mutable: true, shared: false }, &init);
+        let global = GlobalType { val_type: ty, mutable: true, shared: false };
+        if foreign {
+            imports.import("", "", global);
+        } else {
+            globals.global(global, &init);
+        }
     }
     let mut exports = ExportSection::new();
     exports.export("f", ExportKind::Func, main);
     let mut elements = ElementSection::new();
     elements.declared(Elements::Functions([0].as_slice().into()));
+    elements.passive(Elements::Functions([0; 3].as_slice().into()));
     let mut data = DataSection::new();
     data.passive([1, 2, 3]);
     let mut module = Module::new();

@@ -5,8 +5,10 @@
 //! and the outer two can be repeated together, as in the pumping lemma: that is how nests grow.
 
 use super::genome::{Body, EXPORTS, FUNCS, Genome, Point, TYPES, leb, read_leb};
+use super::heights::points;
 use super::merge::merge;
 use runwell_testkit::Rng;
+use std::rc::Rc;
 
 /// How far a slice reaches at the most, in operators.
 const REACH: usize = 4000;
@@ -31,6 +33,18 @@ const IDIOMS: &[&[u8]] = &[
     &[0x02, 0x40, 0x20, 0x00, 0x0e, 0x03, 0x00, 0x00, 0x00, 0x00, 0x0b],
     &[0x10, 0x00],
     &[0x20, 0x00, 0x40, 0x00, 0x24, 0x00],
+    // Through a table, out of the function and not; elements; sizes.
+    &[0x41, 0x00, 0x11, 0x00, 0x00],
+    &[0x20, 0x00, 0x04, 0x40, 0x12, 0x00, 0x0b],
+    &[0x20, 0x00, 0x04, 0x40, 0x41, 0x00, 0x13, 0x00, 0x00, 0x0b],
+    &[0x20, 0x00, 0x25, 0x00, 0x1a],
+    &[0x20, 0x00, 0xd0, 0x70, 0x26, 0x00],
+    &[0xd0, 0x70, 0x20, 0x00, 0xfc, 0x0f, 0x00, 0x24, 0x00],
+    &[0x20, 0x00, 0x20, 0x00, 0x20, 0x00, 0xfc, 0x0a, 0x00, 0x00],
+    &[0x20, 0x00, 0x20, 0x00, 0x20, 0x00, 0xfc, 0x0b, 0x00],
+    &[0xfc, 0x10, 0x00, 0x24, 0x00],
+    &[0x3f, 0x00, 0x24, 0x00],
+    &[0x20, 0x01, 0x22, 0x01, 0x42, 0x3f, 0x89, 0x24, 0x01],
     &[0x00],
     &[0x0c, 0x00],
     &[0x0f],
@@ -51,10 +65,19 @@ const WRAPS: &[(&[u8], &[u8])] = &[
 const TYPES_OF_LOCALS: [u8; 5] = [0x7f, 0x7e, 0x7d, 0x7c, 0x70];
 
 /// A module with what is known of its bodies.
-pub(super) struct Parent<'a> {
-    pub(super) genome: &'a Genome,
-    pub(super) points: &'a [Vec<Point>],
-    pub(super) module: &'a [u8],
+pub(super) struct Parent {
+    pub(super) genome: Genome,
+    pub(super) points: Vec<Vec<Point>>,
+    pub(super) module: Rc<[u8]>,
+}
+
+impl Parent {
+    /// None if the module is certainly not valid.
+    pub(super) fn of(module: Rc<[u8]>) -> Option<Parent> {
+        let genome = Genome::parse(&module)?;
+        let points = points(&module)?;
+        Some(Parent { genome, points, module })
+    }
 }
 
 fn below(rng: &mut Rng, n: usize) -> usize {
@@ -62,14 +85,9 @@ fn below(rng: &mut Rng, n: usize) -> usize {
 }
 
 /// A child of `parent` of at most about `most` bytes, which may be invalid. `other` gives parts to it.
-pub(super) fn child(
-    rng: &mut Rng,
-    parent: &Parent<'_>,
-    other: &Parent<'_>,
-    most: usize,
-) -> Option<Genome> {
+pub(super) fn child(rng: &mut Rng, parent: &Parent, other: &Parent, most: usize) -> Option<Genome> {
     if rng.one_in(8) {
-        return Genome::parse(&merge(parent.module, other.module)?).filter(|g| g.size() <= most);
+        return Genome::parse(&merge(&parent.module, &other.module)?).filter(|g| g.size() <= most);
     }
     let mut genome = parent.genome.clone();
     if parent.points.is_empty() || rng.one_in(6) {
@@ -81,10 +99,11 @@ pub(super) fn child(
         let tries: Vec<usize> = (0..3).map(|_| below(rng, points.len())).collect();
         tries.into_iter().max_by_key(|&at| points[at].len()).unwrap_or(0)
     };
-    let at = pick(rng, parent.points);
+    let at = pick(rng, &parent.points);
     let points = &parent.points[at];
     let left = most.saturating_sub(genome.size());
-    match rng.below(16) {
+    let kind = rng.below(16);
+    match kind {
         0..=3 => pump(rng, &mut genome.bodies[at], points, left)?,
         4..=6 => pump_both(rng, &mut genome.bodies[at], points, left)?,
         7 => wrap(rng, &mut genome.bodies[at], points)?,
@@ -94,7 +113,7 @@ pub(super) fn child(
             genome.bodies[at].ops.drain(points[from].at..points[to].at);
         }
         11 if !other.points.is_empty() => {
-            let donor = pick(rng, other.points);
+            let donor = pick(rng, &other.points);
             splice(rng, &mut genome, (at, points), other, donor)?;
         }
         12 => immediate(rng, &mut genome.bodies[at], points),
@@ -103,14 +122,46 @@ pub(super) fn child(
         _ => {
             let body = genome.bodies[at].clone();
             let ty = genome.items[usize::from(FUNCS)][at].clone();
-            let size = body.ops.len() + 4;
-            let times = 1 + below(rng, (left / size).min(500));
+            let times = 1 + below(rng, (left / body.size()).min(500));
             for _ in 0..times {
                 genome.bodies.push(body.clone());
                 genome.items[usize::from(FUNCS)].push(ty.clone());
             }
         }
     }
+    if kind < 15 && rng.one_in(2) {
+        twins(&mut genome, at, &parent.genome.bodies[at], most);
+    }
+    Some(genome)
+}
+
+/// Changes all functions that were the same as number `at` in the same way. The last functions go where
+/// that makes the module larger than `most` bytes.
+fn twins(genome: &mut Genome, at: usize, old: &Body, most: usize) {
+    let new = genome.bodies[at].clone();
+    let types = &genome.items[usize::from(FUNCS)];
+    for (body, ty) in genome.bodies.iter_mut().zip(types) {
+        if *ty == types[at] && body.ops == old.ops && body.locals == old.locals {
+            *body = new.clone();
+        }
+    }
+    let mut size = genome.size();
+    while size > most && genome.bodies.len() > at + 1 {
+        let Some(body) = genome.bodies.pop() else { break };
+        genome.items[usize::from(FUNCS)].pop();
+        size -= body.ops.len().min(size);
+    }
+}
+
+/// Functions of a family whose module is small, as many as there is room for: what each function may have
+/// besides what its bytes allow it, it may have each time.
+pub(super) fn packed(mut genome: Genome, size: usize) -> Option<Genome> {
+    let largest = (0..genome.bodies.len()).max_by_key(|&at| genome.bodies[at].ops.len())?;
+    let body = genome.bodies[largest].clone();
+    let ty = genome.items[usize::from(FUNCS)].get(largest)?.clone();
+    let times = size.saturating_sub(genome.size()) / body.size();
+    genome.bodies.extend(std::iter::repeat_n(body, times));
+    genome.items[usize::from(FUNCS)].extend(std::iter::repeat_n(ty, times));
     Some(genome)
 }
 
@@ -202,7 +253,7 @@ fn splice(
     rng: &mut Rng,
     genome: &mut Genome,
     (at, points): (usize, &[Point]),
-    other: &Parent<'_>,
+    other: &Parent,
     donor: usize,
 ) -> Option<()> {
     let theirs = &other.points[donor];
@@ -320,7 +371,7 @@ fn sections(rng: &mut Rng, genome: &mut Genome, most: usize) {
 }
 
 /// A larger module of about `size` bytes of the same kind: parts are repeated until it is that large.
-pub(super) fn grow(rng: &mut Rng, parent: &Parent<'_>, size: usize) -> Option<Genome> {
+pub(super) fn grow(rng: &mut Rng, parent: &Parent, size: usize) -> Option<Genome> {
     let mut genome = parent.genome.clone();
     let left = size.saturating_sub(genome.size());
     let at = below(rng, parent.points.len());
@@ -345,7 +396,7 @@ pub(super) fn grow(rng: &mut Rng, parent: &Parent<'_>, size: usize) -> Option<Ge
         _ => {
             let body = genome.bodies[at].clone();
             let ty = genome.items[usize::from(FUNCS)][at].clone();
-            let times = left / (body.ops.len() + 4 * body.locals.len() + 3);
+            let times = left / body.size();
             genome.bodies.extend(std::iter::repeat_n(body, times));
             genome.items[usize::from(FUNCS)].extend(std::iter::repeat_n(ty, times));
         }
@@ -355,7 +406,7 @@ pub(super) fn grow(rng: &mut Rng, parent: &Parent<'_>, size: usize) -> Option<Ge
 }
 
 /// A smaller module that may still be as bad: a part is left out. `step` counts up.
-pub(super) fn without(rng: &mut Rng, parent: &Parent<'_>, step: usize) -> Option<Genome> {
+pub(super) fn without(rng: &mut Rng, parent: &Parent, step: usize) -> Option<Genome> {
     let mut genome = parent.genome.clone();
     match step % 4 {
         0 if genome.bodies.len() > 1 => {
