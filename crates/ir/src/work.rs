@@ -222,6 +222,8 @@ pub struct Work {
     /// Steps that a pass and those before it may spend before it takes its cheaper way, and at all.
     soft: [u64; Pass::COUNT],
     hard: [u64; Pass::COUNT],
+    /// The size of the input for which the ceilings are.
+    units: u64,
     fallbacks: [u32; Fallback::COUNT],
     cancel: Option<CancelToken>,
 }
@@ -239,6 +241,7 @@ impl Work {
             steps: Steps { spent: [0; Pass::COUNT] },
             soft: [u64::MAX; Pass::COUNT],
             hard: [u64::MAX; Pass::COUNT],
+            units: u64::MAX,
             fallbacks: [0; Fallback::COUNT],
             cancel: None,
         }
@@ -258,6 +261,7 @@ impl Work {
 
     /// Sets the ceilings, for an input of `units`.
     pub fn limit(&mut self, shares: &Shares, units: u64) {
+        self.units = units;
         let mut sum = 0u64;
         for pass in Pass::ALL {
             sum = sum.saturating_add(shares.of(pass, units));
@@ -267,6 +271,12 @@ impl Work {
                 percent => sum / 100 * u64::from(percent) + sum % 100 * u64::from(percent) / 100,
             };
         }
+    }
+
+    /// The size of the input, in the units of [`Work::limit`]: for what a pass may make of it besides
+    /// steps. `u64::MAX` without ceilings.
+    pub const fn units(&self) -> u64 {
+        self.units
     }
 
     /// Charges `steps` to `pass`.
@@ -338,6 +348,7 @@ mod tests {
         work.limit(&shares, 2);
         work.charge(Pass::Scan, 12);
         assert!(!work.is_spent(Pass::Scan));
+        assert_eq!((work.units(), Work::new().units()), (2, u64::MAX));
         work.charge(Pass::Scan, 1);
         assert!(work.is_spent(Pass::Scan));
         assert_eq!(work.check(Pass::Scan), Ok(()));

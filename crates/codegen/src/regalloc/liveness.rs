@@ -15,7 +15,8 @@
 //! right after its definition. Since a class has fewer registers, such a value could not have
 //! stayed in one.
 //!
-//! All lists together have at most [`ENTRIES_PER_INST`] entries per instruction. Blocks of two instructions
+//! All lists together have at most [`ENTRIES_PER_INST`] entries per instruction, and three per byte of the
+//! function. Blocks of two instructions
 //! may follow each other by the thousand while more values are in use than fit a list; where the walk is
 //! beyond that, a list gets an eighth of the length, until others have left room again.
 //!
@@ -25,7 +26,7 @@
 //! that has grown by a block's operands since the last time. With half of its budget spent lists get an
 //! eighth of the length from there on (`Fallback::Lists`); beyond its share is an error.
 
-use super::{Env, Loc};
+use super::{Env, Loc, allowed};
 use crate::lower::CHECK_EVERY;
 use crate::vcode::{Constraint, RegClass, VCode, VReg};
 use runwell_ir::entity::LoopId;
@@ -47,6 +48,8 @@ const LIST_SHORT: usize = LIST_MAX / 8;
 /// that large functions of real programs have at any point is eight, and some more in the first blocks.
 const ENTRIES_PER_INST: usize = 10;
 const ENTRIES_FREE: usize = 512;
+/// Twice the most entries per byte of the function, eight bytes of memory each.
+const HALF_ENTRIES_PER_BYTE: u64 = 6;
 /// "None" for registers in bytes.
 pub(super) const NO_REG: u8 = 255;
 /// "None" for virtual registers.
@@ -207,6 +210,8 @@ pub(super) struct Liveness {
     cur: Vec<Live>,
     /// [`LIST_MAX`], or less when the budget runs low.
     list_max: usize,
+    /// Entries that all lists may have when all instructions have been passed.
+    allowed: usize,
     /// True once a list had to be short because there were too many entries.
     crowded: bool,
     inside: [u32; 2],
@@ -215,7 +220,7 @@ pub(super) struct Liveness {
     calls: u32,
     select: Vec<(u32, u32)>,
     /// Bytes of data that are there no more.
-    given_back: usize,
+    pub(super) given_back: usize,
     is_call: Vec<bool>,
 }
 
@@ -309,6 +314,7 @@ impl Liveness {
         self.prepare(code, env);
         scratch::fill(next, code.operands.len(), Loc(NEVER));
         self.list_max = LIST_MAX;
+        self.allowed = allowed(code.insts.len(), work, ENTRIES_PER_INST, HALF_ENTRIES_PER_BYTE);
         self.crowded = false;
         for block in (0..code.blocks.len()).rev() {
             self.live_out(code, block, work);
@@ -670,9 +676,11 @@ impl Liveness {
             let param = code.params[index as usize];
             self.param_key[index as usize] = self.remove(param.0);
         }
-        let passed = code.insts.len() - data.first as usize;
+        let insts = code.insts.len().max(1) as u64;
+        let passed = code.insts.len() as u64 - u64::from(data.first);
         let mut most = self.list_max;
-        if self.lists.len() > ENTRIES_FREE + ENTRIES_PER_INST * passed {
+        let room = passed.saturating_mul(self.allowed as u64) / insts;
+        if self.lists.len() as u64 > ENTRIES_FREE as u64 + room {
             most = LIST_SHORT;
             self.crowded |= self.cur.len() > most;
         }
@@ -683,7 +691,7 @@ impl Liveness {
             }
         }
         let first = self.lists.len() as u32;
-        self.lists.extend(self.cur.iter().map(|live| (live.vreg, live.key)));
+        scratch::extend(&mut self.lists, self.cur.iter().map(|live| (live.vreg, live.key)));
         self.list_at[block] = (first, self.lists.len() as u32);
         work.charge(
             Pass::Liveness,

@@ -18,7 +18,7 @@
 //! With R registers and L entries in a block's list, both constants, time and memory are
 //! O((instructions + operands) · R + edges · (R + L) + edge arguments), on the meter as `Pass::Allocate`: a
 //! step per instruction, operand, candidate of a block, entry of a saved state, move. The moves on edges to
-//! merges are limited to 8 per instruction; beyond that, and with half of the budget spent, merges start
+//! merges are limited to 8 per instruction and 2.5 per byte; beyond that, and with half of the budget spent, merges start
 //! with everything in memory (`Fallback::Merges`), so that an edge moves its parameters and nothing else.
 //! Beyond its share is an error.
 
@@ -223,9 +223,20 @@ struct Env {
     scratch: [PReg; 2],
 }
 
-/// Moves on edges that are allowed per instruction, and for free: real code needs less than one.
+/// Moves on edges that are allowed per instruction, and for free: real code needs less than one, but for
+/// loops of interpreters.
 const EDGE_MOVES_PER_INST: usize = 8;
 const EDGE_MOVES_FREE: usize = 256;
+/// Half moves on edges that are allowed per byte of the function: twelve bytes of memory each, and up to eight
+/// of code. An instruction may come of a byte, but those of programs come of four.
+const HALF_EDGE_MOVES_PER_BYTE: u64 = 5;
+
+/// How many of something may be made of a function of `insts` instructions, on a meter: `per_inst`, and
+/// `half_per_byte` by twos.
+fn allowed(insts: usize, work: &Work, per_inst: usize, half_per_byte: u64) -> usize {
+    let by_bytes = (work.units() / 2).saturating_mul(half_per_byte);
+    (per_inst * insts).min(usize::try_from(by_bytes).unwrap_or(usize::MAX))
+}
 
 /// Instructions from which on scratch memory is given back before code is emitted, which lowers the
 /// peak; for smaller functions it is worth more kept.
@@ -277,6 +288,8 @@ impl Allocator {
         s.reset(code);
         work.charge(Pass::Allocate, code.insts.len() + code.operands.len());
         let event = s.live.events.len();
+        let edge_moves =
+            allowed(code.insts.len(), work, EDGE_MOVES_PER_INST, HALF_EDGE_MOVES_PER_BYTE);
         let mut walk = Walk {
             code,
             env,
@@ -289,7 +302,7 @@ impl Allocator {
             cold: false,
             event,
             used_saved: 0,
-            budget: EDGE_MOVES_FREE + EDGE_MOVES_PER_INST * code.insts.len(),
+            budget: EDGE_MOVES_FREE + edge_moves,
         };
         for (number, block) in code.blocks.iter().enumerate() {
             walk.enter(number);
@@ -305,7 +318,7 @@ impl Allocator {
         out.used_callee_saved = RegSet(walk.used_saved);
         let merges_in_memory = walk.budget == 0;
         work.fall_back(Fallback::Merges, u32::from(merges_in_memory));
-        self.scratch.live.walked();
+        self.scratch.walked();
         spill::finish(&mut self.scratch, &env, &mut self.out, code.insts.len(), work);
         if code.insts.len() > LARGE {
             self.scratch = Scratch::default();

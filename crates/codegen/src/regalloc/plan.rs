@@ -14,6 +14,7 @@
 use super::Loc;
 use super::liveness::{FAR, HAS_SLOT, NEVER, NO_REG, NO_VREG, STORED};
 use super::state::{Walk, bit, bits, ix, reg_loc};
+use runwell_ir::scratch;
 use runwell_ir::work::Pass;
 
 /// A value that may be in a register at the start of a block.
@@ -155,7 +156,7 @@ impl Walk<'_> {
             let cand = self.s.cands[index];
             if cand.param == NO_VREG {
                 if cand.keep {
-                    self.s.entries.push((cand.vreg, cand.new));
+                    scratch::push(&mut self.s.entries, (cand.vreg, cand.new));
                 }
                 self.s.live.vregs[cand.vreg as usize].target =
                     if cand.keep { cand.new } else { NO_REG };
@@ -506,7 +507,7 @@ impl Walk<'_> {
             if now != reg {
                 let from = self.whereabouts(vreg);
                 let edit = self.edit(at, vreg, from, reg_loc(reg));
-                self.s.edge_edits.push(edit);
+                scratch::push(&mut self.s.edge_edits, edit);
             }
         }
         let data = self.code.edges[edge];
@@ -520,7 +521,7 @@ impl Walk<'_> {
             let from = self.whereabouts(arg);
             if from != to {
                 let edit = self.edit(at, arg, from, to);
-                self.s.edge_edits.push(edit);
+                scratch::push(&mut self.s.edge_edits, edit);
             }
         }
         if !back {
@@ -540,7 +541,7 @@ impl Walk<'_> {
                     *flags |= STORED;
                 } else {
                     let edit = self.edit(at, vreg, reg_loc(reg), Loc::slot(vreg));
-                    self.s.edge_edits.push(edit);
+                    scratch::push(&mut self.s.edge_edits, edit);
                 }
             }
         }

@@ -120,6 +120,7 @@ pub(super) fn finish(
     let mut resolver = core::mem::take(&mut s.resolver);
     resolver.reserve(out.slot_bytes.len() + 1);
     let mut spare = None;
+    scratch::room(&mut out.edges, s.edge_ranges.len());
     for &(first, end) in &s.edge_ranges {
         let start = out.edge_moves.len() as u32;
         for edit in &s.edge_edits[first as usize..end as usize] {
@@ -140,7 +141,7 @@ pub(super) fn finish(
                     Loc::slot(slots.len() as u32 - 1)
                 })
             },
-            |m| moves.push(m),
+            |m| scratch::push(moves, m),
         );
         out.edges.push((start, out.edge_moves.len() as u32));
     }

@@ -115,6 +115,14 @@ impl Scratch {
             + self.slots.bytes()
     }
 
+    /// Gives back what nobody needs behind the walk, of a large function.
+    pub(super) fn walked(&mut self) {
+        self.live.walked();
+        self.live.given_back += size_of_val(&*self.snaps) + size_of_val(&*self.entries);
+        scratch::release(&mut self.snaps);
+        scratch::release(&mut self.entries);
+    }
+
     /// Makes ready for `code`.
     pub(super) fn reset(&mut self, code: &VCode) {
         self.edits.clear();
@@ -357,7 +365,7 @@ impl Walk<'_> {
         let first = self.s.snaps.len() as u32;
         for reg in bits(self.st.occupied) {
             let valid = self.st.valid & bit(reg) != 0;
-            self.s.snaps.push((self.st.val[ix(reg)], reg, valid));
+            scratch::push(&mut self.s.snaps, (self.st.val[ix(reg)], reg, valid));
         }
         self.s.snap_at[block] = (first, self.s.snaps.len() as u32);
     }
