@@ -8,6 +8,7 @@
 
 #![forbid(unsafe_code)]
 
+mod allowed;
 mod build;
 mod dense;
 mod flow;
@@ -49,7 +50,7 @@ macro_rules! declare {
 }
 pub(crate) use declare;
 
-const ALL: [&[Family]; 12] = [
+const ALL: [&[Family]; 13] = [
     joins::FAMILIES,
     flow::FAMILIES,
     labels::FAMILIES,
@@ -59,6 +60,7 @@ const ALL: [&[Family]; 12] = [
     ops::FAMILIES,
     dense::FAMILIES,
     pile::FAMILIES,
+    allowed::FAMILIES,
     sites::FAMILIES,
     module::FAMILIES,
     sections::FAMILIES,

@@ -4,6 +4,7 @@ use crate::env::ModuleEnv;
 use crate::lower::Facts;
 use crate::regalloc::Allocation;
 use crate::vcode::{VCode, VInst};
+use runwell_ir::scratch;
 use runwell_ir::{Block, Function};
 
 /// What emission reads.
@@ -33,7 +34,7 @@ impl<'a> EmitInput<'a> {
 ///
 /// The entry stays first whatever it is.
 pub fn block_order(code: &VCode, order: &mut Vec<Block>) {
-    order.clear();
+    scratch::room(order, code.blocks.len());
     let blocks = || (0..code.blocks.len() as u32).map(Block);
     let late = |b: &Block| b.0 != 0 && code.blocks[b.index()].cold;
     order.extend(blocks().filter(|b| !late(b)));

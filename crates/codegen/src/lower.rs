@@ -325,9 +325,10 @@ pub(crate) fn lower<M: Machine>(
     scratch.tile.clear();
     // What selection usually makes; it may be more. The checks of an indirect call take one instruction, so
     // does the condition of a branch, what is loaded from a home is part of another one, and what charges
-    // fuel or goes elsewhere has no operands.
-    let (mut calls, mut branches, mut jumps, mut bare) = (0, 0, 0, 0);
-    let mut tables = false;
+    // fuel or goes elsewhere has no operands. Parameters of blocks are registers without an instruction.
+    // What is loaded before fuel is charged is an instruction by itself: nothing moves across that.
+    let (mut calls, mut branches, mut jumps, mut bare, mut params) = (0, 0, 0, 0, 0);
+    let (mut tables, mut loaded) = (false, false);
     let mut values = func.insts.len();
     let gives = !func.signature().results.is_empty();
     for inst in &func.insts {
@@ -335,18 +336,23 @@ pub(crate) fn lower<M: Machine>(
         branches += usize::from(inst.op == Op::BrIf);
         jumps += usize::from(inst.op == Op::Jump);
         tables |= inst.op == Op::BrTable;
+        params += usize::from(inst.op == Op::Param);
         bare += usize::from(match inst.op {
             Op::Fuel | Op::FuelBack => true,
             Op::Return => !gives,
             _ => false,
         });
-        values -= usize::from(inst.op == Op::HomeLoad);
+        let charges = matches!(inst.op, Op::Fuel | Op::FuelBack);
+        values += usize::from(charges && loaded);
+        loaded = inst.op == Op::HomeLoad;
+        values -= usize::from(loaded);
     }
     bare += branches + jumps;
     work.charge(Pass::Lower, func.insts.len() / 16);
     // One more defines the arguments.
-    scratch::room(&mut code.insts, 1 + values + calls + branches);
-    scratch::room(&mut code.operands, 2 * (values + calls - bare) + branches);
+    let insts = values - params;
+    scratch::room(&mut code.insts, 1 + insts + calls + branches);
+    scratch::room(&mut code.operands, 2 * (insts + calls - bare) + branches);
     scratch::room(&mut code.edges, 2 * branches + jumps);
     code.clobber_sets.push(RegSet::EMPTY);
     code.blocks.resize(func.blocks.len(), VBlock::default());

@@ -281,9 +281,9 @@ impl Function {
     /// Appends an edge.
     pub fn push_edge(&mut self, target: Block, args: &[Value]) -> EdgeRef {
         let start = self.pool.len() as u32;
-        self.pool.push(target.0);
-        self.pool.push(args.len() as u32);
-        self.pool.extend(args.iter().map(|v| v.0));
+        scratch::push(&mut self.pool, target.0);
+        scratch::push(&mut self.pool, args.len() as u32);
+        scratch::extend(&mut self.pool, args.iter().map(|v| v.0));
         EdgeRef(start)
     }
 

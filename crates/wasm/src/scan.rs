@@ -16,7 +16,7 @@
 //! - *Merge values.* A construct of `b` incoming edges in which `k` locals are written may need
 //!   `b * k` edge arguments. A branch table is one edge to each of its targets, and an end that control
 //!   does not reach by falling through is none. The sum over constructs is kept per local; when the total
-//!   exceeds [`PAIRS_PER_OPERATOR`] or [`PAIRS_PER_FOUR_BYTES`], the most expensive locals, by powers of two, move to frame slots until
+//!   exceeds [`PAIRS_PER_OPERATOR`] or [`PAIRS_PER_EIGHT_BYTES`], the most expensive locals, by powers of two, move to frame slots until
 //!   the rest fits. `cargo xtask budgets` looks that no function of the corpus gets there.
 //!
 //! A third thing are the values that labels carry from branch tables: up to eight for a byte. When they are
@@ -44,9 +44,9 @@ const MARKS_PER_BYTE: usize = 2;
 const MARKS_BASE: usize = 64;
 /// Edge arguments for locals per operator; 4.0 is the most seen in real code, 2.6 but for one function.
 const PAIRS_PER_OPERATOR: u64 = 5;
-/// And per four bytes: operators of programs are two bytes long and more, those of attacks one, and what an
-/// edge argument takes is memory in proportion to bytes. 7.6 is the most seen in real code.
-const PAIRS_PER_FOUR_BYTES: u64 = 9;
+/// And per eight bytes: operators of programs are two bytes long and more, those of attacks one, and what an
+/// edge argument takes is memory in proportion to bytes. 15.3 is the most seen in real code.
+const PAIRS_PER_EIGHT_BYTES: u64 = 17;
 /// Edge arguments for locals that even the smallest body may have.
 const PAIRS_BASE: u64 = 64;
 
@@ -779,7 +779,7 @@ impl Scan {
     fn settle_budget(&mut self) {
         let operators = u64::from(self.operators);
         self.in_cells = self.carried > CARRIED_PER_OPERATOR * operators + CARRIED_BASE;
-        let by_bytes = PAIRS_PER_FOUR_BYTES * self.bytes_read as u64 / 4;
+        let by_bytes = PAIRS_PER_EIGHT_BYTES * self.bytes_read as u64 / 8;
         let budget = (PAIRS_PER_OPERATOR * operators).min(by_bytes) + PAIRS_BASE;
         let mut buckets = [0u64; 32];
         let mut total = 0;

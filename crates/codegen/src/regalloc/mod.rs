@@ -238,9 +238,10 @@ fn allowed(insts: usize, work: &Work, per_inst: usize, half_per_byte: u64) -> us
     (per_inst * insts).min(usize::try_from(by_bytes).unwrap_or(usize::MAX))
 }
 
-/// Instructions from which on scratch memory is given back before code is emitted, which lowers the
-/// peak; for smaller functions it is worth more kept.
+/// Instructions, and bytes, from which on scratch memory is given back before code is emitted, which lowers
+/// the peak; for smaller functions it is worth more kept.
 const LARGE: usize = 1 << 12;
+const LARGE_BYTES: usize = 1 << 19;
 
 /// The allocator with its scratch memory, to be used for one function after the other.
 #[derive(Default, Debug)]
@@ -320,7 +321,7 @@ impl Allocator {
         work.fall_back(Fallback::Merges, u32::from(merges_in_memory));
         self.scratch.walked();
         spill::finish(&mut self.scratch, &env, &mut self.out, code.insts.len(), work);
-        if code.insts.len() > LARGE {
+        if code.insts.len() > LARGE || self.scratch.bytes() > LARGE_BYTES {
             self.scratch = Scratch::default();
         }
         Ok(&self.out)

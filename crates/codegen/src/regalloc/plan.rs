@@ -507,7 +507,7 @@ impl Walk<'_> {
             if now != reg {
                 let from = self.whereabouts(vreg);
                 let edit = self.edit(at, vreg, from, reg_loc(reg));
-                scratch::push(&mut self.s.edge_edits, edit);
+                scratch::push(&mut self.s.edge_edits, (&edit).into());
             }
         }
         let data = self.code.edges[edge];
@@ -521,7 +521,7 @@ impl Walk<'_> {
             let from = self.whereabouts(arg);
             if from != to {
                 let edit = self.edit(at, arg, from, to);
-                scratch::push(&mut self.s.edge_edits, edit);
+                scratch::push(&mut self.s.edge_edits, (&edit).into());
             }
         }
         if !back {
@@ -541,7 +541,7 @@ impl Walk<'_> {
                     *flags |= STORED;
                 } else {
                     let edit = self.edit(at, vreg, reg_loc(reg), Loc::slot(vreg));
-                    scratch::push(&mut self.s.edge_edits, edit);
+                    scratch::push(&mut self.s.edge_edits, (&edit).into());
                 }
             }
         }

@@ -107,7 +107,7 @@ pub(super) fn finish(
         }
     };
     for edit in &s.edits {
-        if is_redundant(s, edit) {
+        if is_redundant(s, edit.to) {
             continue;
         }
         let next = edit.at as usize + 1;
@@ -124,11 +124,9 @@ pub(super) fn finish(
     for &(first, end) in &s.edge_ranges {
         let start = out.edge_moves.len() as u32;
         for edit in &s.edge_edits[first as usize..end as usize] {
-            if !is_redundant(s, edit) {
-                let mut edit = *edit;
-                edit.from = place(&s.slots, edit.from);
-                edit.to = place(&s.slots, edit.to);
-                resolver.pending.push((&edit).into());
+            if !is_redundant(s, edit.to) {
+                let (from, to) = (place(&s.slots, edit.from), place(&s.slots, edit.to));
+                resolver.pending.push(moves::Pending { from, to, ..*edit });
             }
         }
         let slots = &mut out.slot_bytes;
@@ -149,9 +147,9 @@ pub(super) fn finish(
     s.resolver = resolver;
 }
 
-/// True for a spill of a value that is stored at its definition anyway.
-fn is_redundant(s: &Scratch, edit: &Edit) -> bool {
-    edit.to.as_slot().is_some_and(|vreg| {
+/// True for a spill to the slot of a value that is stored at its definition anyway.
+fn is_redundant(s: &Scratch, to: Loc) -> bool {
+    to.as_slot().is_some_and(|vreg| {
         let info = &s.live.vregs[vreg as usize];
         info.flags & STORED != 0 && info.def_reg != NO_REG
     })

@@ -60,7 +60,7 @@ pub(super) const fn reg_loc(reg: u8) -> Loc {
 /// A move that the walk wants. Slots are still named by the value they hold.
 #[derive(Copy, Clone, Debug)]
 pub(super) struct Edit {
-    /// The instruction it goes before; on edges unused.
+    /// The instruction it goes before.
     pub at: u32,
     pub from: Loc,
     pub to: Loc,
@@ -76,7 +76,7 @@ pub(super) struct Scratch {
     /// Moves before instructions, in order.
     pub edits: Vec<Edit>,
     /// Moves on edges, parallel ones.
-    pub edge_edits: Vec<Edit>,
+    pub edge_edits: Vec<super::moves::Pending>,
     /// Per edge its range in `edge_edits`.
     pub edge_ranges: Vec<(u32, u32)>,
     /// Operands in slots.

@@ -189,14 +189,14 @@ impl Asm {
         match self.srclocs.last_mut() {
             Some(&mut (_, last)) if last == src => {}
             Some(last) if last.0 == offset => last.1 = src,
-            _ => self.srclocs.push((offset, src)),
+            _ => scratch::push(&mut self.srclocs, (offset, src)),
         }
     }
 
     /// The next instruction may trap.
     pub(super) fn may_trap(&mut self, code: TrapCode) {
         let at = self.offset();
-        self.traps.push((at, code));
+        scratch::push(&mut self.traps, (at, code));
     }
 
     /// A constant behind the code.
@@ -401,7 +401,7 @@ impl Asm {
     fn function(&mut self, opcode: u8, function: u32) {
         self.bytes(&[opcode]);
         let at = self.offset();
-        self.relocs.push((at, function));
+        scratch::push(&mut self.relocs, (at, function));
         self.imm32(0);
     }
 
@@ -619,6 +619,11 @@ impl Asm {
     /// Copies rcx quadwords from rsi to rdi, upwards.
     pub(super) fn rep_movsq(&mut self) {
         self.bytes(&[0xf3, 0x48, 0xa5]);
+    }
+
+    /// Copies rcx doublewords from rsi to rdi, upwards.
+    pub(super) fn rep_movsd(&mut self) {
+        self.bytes(&[0xf3, 0xa5]);
     }
 
     pub(super) fn cdq(&mut self, size: u32) {

@@ -151,9 +151,15 @@ impl Emit<'_> {
             self.asm().movx(MovKind::Q, other, runtime);
             self.asm().alu_ri(AluKind::Add, 3, other, vmctx::RT_TRANSFER as i32);
         }
-        // Two quadwords each.
-        self.asm().mov_ri_flags(RCX, u64::from(2 * Aux(inst.aux).count()));
-        self.asm().rep_movsq();
+        // Two quadwords each, or four halves of them, which is a byte less to say.
+        let count = u64::from(Aux(inst.aux).count());
+        if self.dense() {
+            self.asm().mov_ri_flags(RCX, 4 * count);
+            self.asm().rep_movsd();
+        } else {
+            self.asm().mov_ri_flags(RCX, 2 * count);
+            self.asm().rep_movsq();
+        }
     }
 
     /// Loads one of two homes.

@@ -119,7 +119,7 @@ impl Emitter {
         self.asm.expect(5 * code.insts.len());
         self.frame.lay_out(input)?;
         block_order(code, &mut self.order);
-        self.block_labels.clear();
+        scratch::room(&mut self.block_labels, code.blocks.len());
         for _ in &code.blocks {
             let label = self.asm.label();
             self.block_labels.push(label);

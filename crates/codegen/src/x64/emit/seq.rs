@@ -93,10 +93,18 @@ impl Emit<'_> {
     pub(super) fn charge(&mut self, units: i32) {
         let again = self.asm().label();
         self.asm().bind(again);
-        self.asm().alu_ri(AluKind::Sub, 3, R13, units);
-        if self.dense() {
+        let dense = self.dense();
+        // A number of more than a byte that is written twice takes more than a register that has it.
+        let by_register = dense && i8::try_from(units).is_err();
+        if by_register {
+            self.asm().mov_ri_flags(R11, u64::from(units.unsigned_abs()));
+            self.asm().alu_rm(AluKind::Sub, 3, R13, Rm::Reg(R11));
+        } else {
+            self.asm().alu_ri(AluKind::Sub, 3, R13, units);
+        }
+        if dense {
             let enough = self.asm().skip_if(cc::AE);
-            self.rest(Rest::Fuel { units: Some(units) }, again);
+            self.rest(Rest::Fuel { units: (!by_register).then_some(units) }, again);
             return self.asm().land(enough);
         }
         let short = self.put_off(Cold::Rest(Rest::Fuel { units: Some(units) }, again));

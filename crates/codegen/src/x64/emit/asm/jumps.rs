@@ -13,6 +13,7 @@
 
 use super::Asm;
 use crate::Error;
+use runwell_ir::scratch;
 
 /// A position in the code, known once bound.
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
@@ -142,7 +143,7 @@ fn move_up<T>(list: &mut [T], from: u32, bytes: u32, offset: impl Fn(&mut T) -> 
 
 impl Asm {
     pub(in super::super) fn label(&mut self) -> Label {
-        self.labels.offsets.push(UNBOUND);
+        scratch::push(&mut self.labels.offsets, UNBOUND);
         Label(self.labels.offsets.len() as u32 - 1)
     }
 
@@ -172,7 +173,10 @@ impl Asm {
             // The function is refused at its end.
             return;
         }
-        self.labels.references.push(Reference { place: field | behind << PLACE_BITS, label });
+        scratch::push(
+            &mut self.labels.references,
+            Reference { place: field | behind << PLACE_BITS, label },
+        );
         let offset = &mut self.labels.offsets[label.0 as usize];
         if *offset & UNBOUND != 0 {
             self.code[field as usize..][..4].copy_from_slice(&offset.to_le_bytes());
@@ -184,7 +188,10 @@ impl Asm {
     fn refer_short(&mut self, label: Label) {
         let field = self.offset() - 1;
         if field >> PLACE_BITS == 0 {
-            self.labels.references.push(Reference { place: field | BYTE << PLACE_BITS, label });
+            scratch::push(
+                &mut self.labels.references,
+                Reference { place: field | BYTE << PLACE_BITS, label },
+            );
         }
     }
 

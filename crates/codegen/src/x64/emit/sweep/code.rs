@@ -40,6 +40,10 @@ fn copies(s: &mut Sweep) {
     let copy = |op, to| Form { disp: 3, ..form(op, Aux::default().with_count(10), to, &[]) };
     let down = ["lea rsi, [rsp+0x130]", "lea rdi, [rsp+0x110]"];
     s.check(&copy(MOp::HomeMove, 1), |_| true, &[&down[..], &COPY].concat());
+    s.dense = true;
+    let short = ["mov ecx, 0x28", "rep movsd [rdi], [rsi]", "ret"];
+    s.check(&copy(MOp::HomeMove, 1), |_| true, &[&down[..], &short].concat());
+    s.dense = false;
     let shift = form(MOp::HomeShift, Aux::default().with_count(10), 1, &[Fixed(6)]);
     let shift = Form { disp: 0, ..shift };
     let from = ["shl rsi, 4", "lea rsi, [rsp+rsi+0x60]", "lea rdi, [rsp+0x110]"];
@@ -78,7 +82,14 @@ fn fuel(s: &mut Sweep) {
         let charge = form(MOp::Fuel, aux, units, &[]);
         s.check(&charge, |_| true, &[&take, "jb @3", "ret", &put, STUB, "jmp @0"]);
         s.dense = true;
-        s.check(&charge, |_| true, &[&take, "jae @5", &put, STUB, "jmp @0", "ret"]);
+        if units == 5 {
+            s.check(&charge, |_| true, &[&take, "jae @5", &put, STUB, "jmp @0", "ret"]);
+        } else {
+            let number = format!("mov r11d, {text}");
+            let (take, put) = ("sub r13, r11", "add r13, r11");
+            let lines = [&number, take, "jae @6", put, STUB, "jmp @0", "ret"];
+            s.check(&charge, |_| true, &lines);
+        }
         s.dense = false;
         s.check(&form(MOp::FuelBack, aux, units, &[]), |_| true, &[&put, "ret"]);
     }

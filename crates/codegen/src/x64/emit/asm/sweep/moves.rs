@@ -13,6 +13,7 @@ pub(super) fn sweep(s: &mut Sweep) {
     conditions(s);
     let (to, from) = (Want::Implied(OpKind::MemoryESRDI), Want::Implied(OpKind::MemorySegRSI));
     ask!(s, rep_movsq(), Mnemonic::Movsq, [to, from]);
+    ask!(s, rep_movsd(), Mnemonic::Movsd, [to, from]);
 }
 
 fn registers(s: &mut Sweep) {
