@@ -105,7 +105,6 @@ fn main() -> ExitCode {
                 }
             };
         }
-        if std::env::var_os("FAM").is_some() { for n in &arguments.families { let m = (runwell_bombs::find(n).unwrap().make)(arguments.size); println!("{n}"); let _ = bombs::replay(&m); } return ExitCode::SUCCESS; }
         let time = Duration::from_secs(arguments.seconds);
         let (seed, size, families) = (arguments.seed, arguments.size, &arguments.families);
         return match bombs::search(time, (seed, size), families, &arguments.out) {
