@@ -64,8 +64,8 @@ declare! {
         })
     };
     if_nest_sets_many: "nested conditionals with a local set in both arms, in many functions",
-    |_, n| {
-        let depth = 72;
+    |bytes, n| {
+        let depth = (bytes / 64).clamp(2, 72) as u32;
         let (k, locals) = i32s(depth as usize);
         let mut wasm = base();
         let ty = wasm.ty(&[I32, I64, F64], &[]);
@@ -78,7 +78,10 @@ declare! {
         wasm.finish()
     };
     brtable_live_uses: "branch tables to many labels, more values in use at each than fit registers",
-    |bytes, n| live((bytes, n), 40, 40, 8);
+    |bytes, n| {
+        let each = (bytes / 128).clamp(4, 40) as u32;
+        live((bytes, n), each, each, 8)
+    };
     loop_nest_phi_ops: "nested loops, 40 locals changed innermost, beside operators of a byte each",
     |_, n| {
         let (k, locals) = i32s(40);
