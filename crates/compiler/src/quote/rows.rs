@@ -74,7 +74,7 @@ pub(super) const PLAIN: Rows = Rows {
         (Term::Mentioned, row(41, 0, 0, 700)),
         (Term::Loops, row(300, 42, 0, 6274)),
         (Term::Merges, row(100, 14, 0, 3797)),
-        (Term::Entries, row(1016, 135, 1, 3500)),
+        (Term::Entries, row(1250, 400, 1, 3500)),
         (Term::LivePairs, row(100, 35, 0, 560)),
         (Term::Arity, row(36, 14, 0, 140)),
         (Term::WideValues, row(80, 59, 1, 560)),

@@ -21,7 +21,7 @@ use runwell_wasm::survey::{BodyFacts, KINDS, OpKind};
 /// The version of the tables and of what is counted. A change of any figure in them, or of what the scan
 /// of a body counts, changes what quotes say and is a new version: compile work may have been charged to
 /// somebody by it.
-pub const VERSION: u32 = 3;
+pub const VERSION: u32 = 4;
 
 macro_rules! terms {
     ($($(#[$doc:meta])* $name:ident),* $(,)?) => {
