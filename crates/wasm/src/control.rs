@@ -25,7 +25,7 @@ use crate::scan::effect;
 use crate::section;
 use runwell_abi::Type;
 use runwell_abi::call::NARROW_RESULTS;
-use runwell_ir::{Block, EdgeRef, Inst, LoopData, LoopId, Op, Signature, Value};
+use runwell_ir::{Block, EdgeRef, Inst, LoopData, LoopId, Op, Signature, Value, scratch};
 use runwell_opt::{Epochs, Region};
 use wasmparser::BlockType;
 
@@ -322,7 +322,7 @@ impl Cx {
         if construct.branches > 0 {
             self.open_scope(&mut frame);
         }
-        self.frames.push(frame);
+        scratch::push(&mut self.frames, frame);
     }
 
     /// Decides whether what branches carry to the construct's label goes by cells.
@@ -340,7 +340,7 @@ impl Cx {
         let mut frame = self.open_frame(module, Kind::Block, ty);
         frame.label = construct.label;
         if construct.branches == 0 {
-            self.frames.push(frame);
+            scratch::push(&mut self.frames, frame);
             return;
         }
         frame.kind = Kind::Loop;
@@ -415,7 +415,7 @@ impl Cx {
             }
         }
         self.enter_loop_epochs(construct.effects);
-        self.frames.push(frame);
+        scratch::push(&mut self.frames, frame);
         // The parameters are not at home, or they are and nothing is known of them.
         self.home = self.home.min(frame.height);
         if frame.wide {
@@ -461,7 +461,7 @@ impl Cx {
                 Else::Edge(branch)
             }
         });
-        self.frames.push(frame);
+        scratch::push(&mut self.frames, frame);
     }
 
     /// `else`.
@@ -687,7 +687,7 @@ impl Cx {
     /// Adds an edge to a list.
     fn enter(&mut self, list: &mut Pending, edge: Edge, epochs: Epochs) {
         let number = self.edges.len() as u32;
-        self.edges.push(edge);
+        scratch::push(&mut self.edges, edge);
         if list.count == 0 {
             (list.first, list.epochs) = (number, epochs);
         } else {
