@@ -50,8 +50,18 @@ pub(crate) fn in_proportion(most: Amounts, show: impl Fn(&Engine, &[u8]) -> Resu
                 for (what, most) in [most.text, most.memory].into_iter().enumerate() {
                     let unit = ["bytes of text", "bytes of memory"][what];
                     let (all, earlier) = (now[what], before[what]);
-                    // What does not depend on the module is in both sizes here.
-                    if rates[what] > most || (all > FEW && all > DRIFT * earlier) {
+                    // What does not depend on the module is in both sizes here. What is cut off at a limit
+                    // comes up to it first: so a third size decides whether growth goes on.
+                    let grows = |all: f64, earlier: f64| all > FEW && all > DRIFT * earlier;
+                    let goes_on = || {
+                        let module = (family.make)(4 * size);
+                        let (shown, memory) = runwell_heap::peak(|| show(&engine, &module));
+                        let bytes = module.len() as f64;
+                        shown.is_ok_and(|text| {
+                            grows([text as f64 / bytes, memory as f64 / bytes][what], all)
+                        })
+                    };
+                    if rates[what] > most || (grows(all, earlier) && goes_on()) {
                         let name = family.name;
                         wrong.push(format!("{name}: {earlier:.0}, then {all:.0} {unit}"));
                     }
