@@ -96,6 +96,31 @@ declare! {
     |bytes, n| tables((bytes, n), I32, false, |f, table, at| { f.i32_const(((table + at) & 63) as i32); });
     brtable_carries_floats: "branch tables whose labels carry eight floats each that may be NaNs",
     |bytes, n| tables((bytes, n), F64, false, |f, _, at| { f.local_get(2 + at).f64_sqrt(); });
+    brtable_carries_roots: "branch tables to five labels that carry one float eight times, in many functions",
+    |_, tables| {
+        let mut wasm = base();
+        let yields = wasm.ty(&[], &[F64; CARRIED]);
+        let own = wasm.ty(&[I32, F64], &[]);
+        const LABELS: u32 = 5;
+        const TABLES: usize = 24;
+        for first in (0..tables).step_by(TABLES) {
+            wasm.func(own, &[(CARRIED as u32, F64)], |f| {
+                (0..LABELS).for_each(|_| { f.block(FunctionType(yields)); });
+                for _ in first..tables.min(first + TABLES) {
+                    f.local_get(P32).if_(Empty);
+                    (0..CARRIED as u32).for_each(|at| { f.local_get(2 + at).f64_sqrt(); });
+                    f.local_get(P32).br_table(1..LABELS + 1, 1).end();
+                }
+                f.unreachable();
+                for _ in 0..LABELS {
+                    f.end();
+                    (0..CARRIED).for_each(|_| { f.global_set(3); });
+                    f.unreachable();
+                }
+            });
+        }
+        wasm.finish()
+    };
     brtable_carries_down: "branch tables whose labels carry eight values, each to another height",
     |bytes, n| tables((bytes, n), I32, true, |f, table, at| { f.i32_const(((table + at) & 63) as i32); });
     brtable_live: "branch tables to many labels while more values are in use than fit registers",

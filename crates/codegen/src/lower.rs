@@ -443,6 +443,11 @@ impl Lower<'_> {
             self.src = func.src[index as usize];
             if inst.op.is_terminator() {
                 M::lower_terminator(self, inst);
+            } else if asked != VReg::NONE && self.scratch.nans.is_put_right(func, index) {
+                self.scratch.vreg_of[index as usize] = VReg::NONE;
+                M::lower_inst(self, index, inst);
+                let made = std::mem::replace(&mut self.scratch.vreg_of[index as usize], asked);
+                M::lower_canon(self, asked, made, inst.ty);
             } else {
                 M::lower_inst(self, index, inst);
             }
@@ -559,7 +564,10 @@ impl Lower<'_> {
         if !self.is_loose(value) {
             return vreg;
         }
-        M::lower_canon(self, vreg, self.func.value_type(value))
+        let ty = self.func.value_type(value);
+        let def = self.temp(ty);
+        M::lower_canon(self, def, vreg, ty);
+        def
     }
 
     /// A register that holds the canonical NaN of `ty`, as a vector, for the innermost loop. Outside of

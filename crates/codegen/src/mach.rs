@@ -19,8 +19,8 @@ pub trait Machine {
     /// Makes a constant in a new register.
     fn lower_const(cx: &mut Lower<'_>, value: Const) -> VReg;
 
-    /// The canonical NaN if the float in `vreg` is a NaN, else the float itself, in a new register.
-    fn lower_canon(cx: &mut Lower<'_>, vreg: VReg, ty: Type) -> VReg;
+    /// Defines `def` as the canonical NaN if the float in `vreg` is a NaN, else as the float itself.
+    fn lower_canon(cx: &mut Lower<'_>, def: VReg, vreg: VReg, ty: Type);
 
     /// Selects instructions for the tile whose root is instruction `index`.
     fn lower_inst(cx: &mut Lower<'_>, index: u32, inst: &Inst);

@@ -13,8 +13,11 @@
 //! fixed once, behind it. That they are is assumed first; an exact operand refutes it, and what was
 //! refuted refutes what depends on it.
 //!
+//! An edge costs a byte or none, and each of its arguments may want a fix-up. So what arithmetic gives to more
+//! than a few parameters that are exact, in registers or in the frame, is made exact where it is made.
+//!
 //! # Complexity
-//! Linear, on the meter as `Pass::Optimize`: a sweep over instructions, edges and edge arguments; each dependence
+//! Linear, on the meter as `Pass::Optimize`: two sweeps over instructions, edges and edge arguments; each dependence
 //! is followed at most once, when what it rests on is refuted, which happens once. Functions without
 //! floating-point arithmetic take the sweep only. Beyond its share is an error.
 
@@ -38,6 +41,16 @@ pub(crate) struct Nans {
 }
 
 const NONE: u32 = u32::MAX;
+
+/// What wants a value exact counts so much in the innermost loop around what makes the value, and so much
+/// elsewhere, where a fix-up may run less often.
+const WANTED_HERE: u32 = 2;
+const WANTED_ELSEWHERE: u32 = 1;
+/// As long as it is no more than this, each gets its own fix-up.
+const FEW_WANTED: u32 = 4;
+/// Bits for the count beside the number of a loop.
+const COUNT_BITS: u32 = 3;
+const _: () = assert!(FEW_WANTED + WANTED_HERE < 1 << COUNT_BITS);
 
 /// True for operations that give a canonical NaN by definition.
 fn makes_nan(inst: &Inst) -> bool {
@@ -137,6 +150,67 @@ impl Nans {
                 next = after;
             }
         }
+        self.put_right(func, work);
+    }
+
+    /// Makes exact what many edges want exact. Nothing is refuted by that: an exact value will do where a
+    /// loose one does.
+    fn put_right(&mut self, func: &Function, work: &mut Work) {
+        // Per value the loop that makes it, and how much it is wanted.
+        for block in &func.blocks {
+            self.heads[block.first as usize..block.end as usize]
+                .fill(block.loop_id.0 << COUNT_BITS);
+        }
+        work.charge(Pass::Optimize, func.insts.len() + func.blocks.len());
+        for block in &func.blocks {
+            let here = block.loop_id;
+            for inst in &func.insts[block.first as usize..block.end as usize] {
+                match inst.op {
+                    // On the way to a label that takes its values from the frame, which is exact.
+                    Op::HomeStore | Op::SlotStore => self.want_one(func, inst.va(), here),
+                    Op::Jump => self.want(func, EdgeRef(inst.a), here, work),
+                    Op::BrIf => {
+                        self.want(func, EdgeRef(inst.b), here, work);
+                        self.want(func, EdgeRef(inst.c), here, work);
+                    }
+                    Op::BrTable => {
+                        for edge in func.table_edges(inst) {
+                            self.want(func, edge, here, work);
+                        }
+                    }
+                    _ => {}
+                }
+            }
+        }
+    }
+
+    fn want(&mut self, func: &Function, edge: EdgeRef, here: LoopId, work: &mut Work) {
+        let first = func.blocks[func.edge_target(edge).index()].first;
+        work.charge(Pass::Optimize, 1 + func.edge_len(edge));
+        for (param, arg) in (first..).zip(func.edge_args(edge)) {
+            if !self.is_set(param) {
+                self.want_one(func, arg, here);
+            }
+        }
+    }
+
+    fn want_one(&mut self, func: &Function, value: Value, here: LoopId) {
+        if !self.is_loose(value) || !makes_nan(&func.insts[value.index()]) {
+            return;
+        }
+        let wanted = &mut self.heads[value.index()];
+        let is_here = *wanted >> COUNT_BITS == here.0 << COUNT_BITS >> COUNT_BITS;
+        *wanted += if is_here { WANTED_HERE } else { WANTED_ELSEWHERE };
+        if *wanted & ((1 << COUNT_BITS) - 1) > FEW_WANTED {
+            self.loose[value.index() / 64] &= !(1 << (value.index() % 64));
+        }
+    }
+
+    /// True if instruction `index` makes a float that is exact, so that it needs the fix-up itself.
+    #[inline]
+    pub(crate) fn is_put_right(&self, func: &Function, index: u32) -> bool {
+        let inst = &func.insts[index as usize];
+        !self.loose.is_empty() && makes_nan(inst) && is_float(inst.ty) && !self.is_set(index)
     }
 
     fn edge(&mut self, func: &Function, edge: EdgeRef, work: &mut Work) {
@@ -264,6 +338,35 @@ mod tests {
         nans.run(&func, &mut Work::new());
         let loose: Vec<bool> = (2..7).map(|v| nans.is_loose(Value::inst(v))).collect();
         assert_eq!(loose, [false, true, false, false, true]);
+    }
+
+    /// A sum that so many edges give to a parameter that is exact.
+    fn given(edges: u32) -> Function {
+        function(|f| {
+            let last = Block(edges);
+            let sum = Value::inst(1);
+            let branches: Vec<Inst> = (0..edges)
+                .map(|number| {
+                    let to_last = f.push_edge(last, &[sum]);
+                    let next = if number + 1 == edges { &[Value::inst(0)][..] } else { &[] };
+                    let next = f.push_edge(Block(number + 1), next);
+                    Inst::new(Op::BrIf, Type::I32, 0, 0, to_last.0, next.0)
+                })
+                .collect();
+            block(f, 1, &[inst(Op::Param, 0, 0), inst(Op::FAdd, 0, 0), branches[0]]);
+            branches[1..].iter().for_each(|&branch| block(f, 0, &[branch]));
+            block(f, 1, &[inst(Op::Param, 0, 0), inst(Op::Return, 0, 0)]);
+        })
+    }
+
+    #[test]
+    fn what_many_edges_want_exact_is_put_right_once() {
+        for (edges, loose) in [(2, true), (3, false), (9, false)] {
+            let (mut nans, func) = (Nans::default(), given(edges));
+            nans.run(&func, &mut Work::new());
+            assert_eq!(nans.is_loose(Value::inst(1)), loose, "{edges}");
+            assert_eq!(nans.is_put_right(&func, 1), !loose, "{edges}");
+        }
     }
 
     #[test]

@@ -139,6 +139,9 @@ pub(super) struct LoopInfo {
     pub calls: u32,
     /// True if each iteration makes a call that is not cold.
     pub always_calls: bool,
+    /// Edges back to the header, and for the walk how many moves are put aside for each of them.
+    pub backs: u32,
+    pub kept: u32,
     /// While blocks are walked: the farthest block inside and the farthest one outside that
     /// control may have gone to.
     reach: u32,
@@ -418,17 +421,19 @@ impl Liveness {
                     (info.def_at, info.def_exp) = (at, exp);
                 }
             }
-            let mut inner = self.loops.get_mut(open.index());
-            if let Some(lp) = &mut inner {
+            if let Some(lp) = self.loops.get_mut(open.index()) {
                 lp.always_calls |= calls && !block.cold && lp.reach as usize <= number;
             }
             for edge in &code.edges[block.edges_first as usize..block.edges_end as usize] {
                 let target = edge.target.index();
                 if target <= number {
+                    if let Some(lp) = self.loops.get_mut(code.blocks[target].loop_id.index()) {
+                        lp.backs += 1;
+                    }
                     continue;
                 }
                 self.pred_at[target + 1] += 1;
-                if let Some(lp) = &mut inner
+                if let Some(lp) = self.loops.get_mut(open.index())
                     && !block.cold
                     && !code.blocks[target].cold
                 {

@@ -17,10 +17,11 @@
 //! # Complexity
 //! With R registers and L entries in a block's list, both constants, time and memory are
 //! O((instructions + operands) · R + edges · (R + L) + edge arguments), on the meter as `Pass::Allocate`: a
-//! step per instruction, operand, candidate of a block, entry of a saved state, move. The moves on edges to
-//! merges are limited to 8 per instruction and 2.5 per byte; beyond that, and with half of the budget spent, merges start
-//! with everything in memory (`Fallback::Merges`), so that an edge moves its parameters and nothing else.
-//! Beyond its share is an error.
+//! step per instruction, operand, candidate of a block, entry of a saved state, move. The moves on edges,
+//! parameters aside, are limited to 8 per instruction and to 2.5 per byte less what parameters and jumps may
+//! take, but a quarter per byte. Loop headers pay ahead for the edges back to them. Beyond that, and with half of the
+//! budget spent, merges start with everything in memory (`Fallback::Merges`), so that an edge moves its
+//! parameters and nothing else. Beyond its share is an error.
 
 mod assign;
 pub mod checker;
@@ -223,19 +224,26 @@ struct Env {
     scratch: [PReg; 2],
 }
 
-/// Moves on edges that are allowed per instruction, and for free: real code needs less than one, but for
-/// loops of interpreters.
+/// Moves on edges that are allowed per instruction, and for free, those for parameters aside: real code needs less
+/// than one, but for loops of interpreters.
 const EDGE_MOVES_PER_INST: usize = 8;
 const EDGE_MOVES_FREE: usize = 256;
 /// Half moves on edges that are allowed per byte of the function: twelve bytes of memory each, and up to eight
 /// of code. An instruction may come of a byte, but those of programs come of four.
 const HALF_EDGE_MOVES_PER_BYTE: u64 = 5;
+/// What is made however much of the budget is left takes its part of what is allowed per byte before: an argument
+/// of an edge as much as two moves, since it may go from slot to slot, and two edges as much as one, for
+/// jumps.
+const MOVES_PER_ARG: usize = 2;
+const EDGES_PER_MOVE: usize = 2;
+/// But one move for so many bytes is left in any case.
+const BYTES_PER_MOVE: usize = 4;
 
 /// How many of something may be made of a function of `insts` instructions, on a meter: `per_inst`, and
 /// `half_per_byte` by twos.
 fn allowed(insts: usize, work: &Work, per_inst: usize, half_per_byte: u64) -> usize {
     let by_bytes = (work.units() / 2).saturating_mul(half_per_byte);
-    (per_inst * insts).min(usize::try_from(by_bytes).unwrap_or(usize::MAX))
+    per_inst.saturating_mul(insts).min(usize::try_from(by_bytes).unwrap_or(usize::MAX))
 }
 
 /// Instructions, and bytes, from which on scratch memory is given back before code is emitted, which lowers
@@ -289,8 +297,10 @@ impl Allocator {
         s.reset(code);
         work.charge(Pass::Allocate, code.insts.len() + code.operands.len());
         let event = s.live.events.len();
-        let edge_moves =
-            allowed(code.insts.len(), work, EDGE_MOVES_PER_INST, HALF_EDGE_MOVES_PER_BYTE);
+        let edge_moves = allowed(usize::MAX, work, 1, HALF_EDGE_MOVES_PER_BYTE)
+            .saturating_sub(MOVES_PER_ARG * code.args.len() + code.edges.len() / EDGES_PER_MOVE)
+            .max(work.units() as usize / BYTES_PER_MOVE)
+            .min(EDGE_MOVES_PER_INST * code.insts.len());
         let mut walk = Walk {
             code,
             env,
@@ -304,6 +314,7 @@ impl Allocator {
             event,
             used_saved: 0,
             budget: EDGE_MOVES_FREE + edge_moves,
+            in_memory: false,
         };
         for (number, block) in code.blocks.iter().enumerate() {
             walk.enter(number);
@@ -317,7 +328,7 @@ impl Allocator {
             walk.work.check(Pass::Allocate)?;
         }
         out.used_callee_saved = RegSet(walk.used_saved);
-        let merges_in_memory = walk.budget == 0;
+        let merges_in_memory = walk.in_memory;
         work.fall_back(Fallback::Merges, u32::from(merges_in_memory));
         self.scratch.walked();
         spill::finish(&mut self.scratch, &env, &mut self.out, code.insts.len(), work);

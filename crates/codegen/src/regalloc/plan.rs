@@ -8,8 +8,11 @@
 //! where it is not yet, or at its definition.
 //!
 //! The other edges get the moves that lead to this state, at most one per register and parameter.
-//! When all edges together have used up their budget, merges start with everything in memory, and
-//! every such value is stored at its definition, so that no edge needs a move but for parameters.
+//! All edges together have a budget of moves, those for parameters aside, which is known before the
+//! function is walked. A loop header puts aside what the edges that lead back to it may need, and keeps no
+//! more in registers than it can put aside. A merge whose edges would need more than there is starts with
+//! everything in memory, and every such value is stored at its definition, so that no edge to it needs a
+//! move but for parameters.
 
 use super::Loc;
 use super::liveness::{FAR, HAS_SLOT, NEVER, NO_REG, NO_VREG, STORED};
@@ -33,6 +36,9 @@ pub(super) struct Cand {
     pub new: u8,
     pub keep: bool,
 }
+
+/// Moves on an edge at the most, those for parameters aside: one out of each register and one into it.
+const MOST_MOVES: usize = 64;
 
 /// A parameter that leaves for memory needs a store on each edge as well.
 const PARAM_WEIGHT: u64 = 2;
@@ -149,8 +155,43 @@ impl Walk<'_> {
         }
         self.choose(block, header);
         self.place(block, header, main.1 as usize);
-
+        if header {
+            self.put_aside(block);
+        }
         let first = self.s.entries.len() as u32;
+        self.decide(block, header);
+        self.s.entry_at[block] = (first, self.s.entries.len() as u32);
+        if self.exceeds(block, preds.clone()) {
+            self.in_memory = true;
+            self.forget();
+            self.s.entries.truncate(first as usize);
+            self.decide(block, header);
+            self.s.entry_at[block] = (first, first);
+        }
+
+        let mut valid = !0;
+        for index in preds {
+            let (source, edge) = self.s.live.preds[index];
+            if here != source {
+                here = source;
+                self.restore(here as usize);
+            }
+            let exp = self.s.live.exp[source as usize];
+            valid &= self.edge_moves(edge as usize, block, false, exp);
+        }
+        self.clear();
+        for index in 0..self.s.cands.len() {
+            let cand = self.s.cands[index];
+            self.s.live.vregs[cand.vreg as usize].target = NO_REG;
+            if cand.keep {
+                let is_valid = cand.param == NO_VREG && valid & bit(cand.new) != 0;
+                self.bind(cand.new, cand.vreg, cand.key, is_valid);
+            }
+        }
+    }
+
+    /// Writes down where the candidates are at the start of `block`.
+    fn decide(&mut self, block: usize, header: bool) {
         let mark = block as u32 + 1;
         for index in 0..self.s.cands.len() {
             let cand = self.s.cands[index];
@@ -180,28 +221,71 @@ impl Walk<'_> {
                 self.s.param_loc[cand.param as usize] = loc;
             }
         }
-        self.s.entry_at[block] = (first, self.s.entries.len() as u32);
         self.work.charge(Pass::Allocate, 2 * self.s.cands.len());
+    }
 
-        let mut valid = !0;
-        for index in preds {
-            let (source, edge) = self.s.live.preds[index];
-            if here != source {
-                here = source;
-                self.restore(here as usize);
-            }
-            let exp = self.s.live.exp[source as usize];
-            valid &= self.edge_moves(edge as usize, block, false, exp);
-        }
-        self.clear();
-        for index in 0..self.s.cands.len() {
-            let cand = self.s.cands[index];
-            self.s.live.vregs[cand.vreg as usize].target = NO_REG;
-            if cand.keep {
-                let is_valid = cand.param == NO_VREG && valid & bit(cand.new) != 0;
-                self.bind(cand.new, cand.vreg, cand.key, is_valid);
+    /// Puts everything in memory that is chosen for a register.
+    fn forget(&mut self) {
+        for cand in &mut self.s.cands {
+            let info = &mut self.s.live.vregs[cand.vreg as usize];
+            cand.keep = false;
+            if cand.param == NO_VREG {
+                info.flags |= HAS_SLOT | STORED;
+            } else {
+                info.def_reg = NO_REG;
+                info.want = NO_REG;
             }
         }
+    }
+
+    /// Takes off the budget what the edges back to a loop header may need.
+    fn put_aside(&mut self, block: usize) {
+        let kept = self.s.cands.iter().filter(|cand| cand.keep && cand.param == NO_VREG).count();
+        let lp = &mut self.s.live.loops[self.code.blocks[block].loop_id.index()];
+        lp.kept = kept as u32;
+        debug_assert!(kept * lp.backs as usize <= self.budget, "more put aside than there is");
+        self.budget = self.budget.saturating_sub(kept * lp.backs as usize);
+    }
+
+    /// True if the edges from `preds` to `block` need more moves than there are left, those for parameters
+    /// aside.
+    fn exceeds(&mut self, block: usize, preds: core::ops::Range<usize>) -> bool {
+        let (first, end) = self.s.entry_at[block];
+        let at = self.code.blocks[block].first;
+        let mut count = 0;
+        for index in preds.clone() {
+            if self.budget == 0 || count + (preds.end - index) * MOST_MOVES <= self.budget {
+                return false;
+            }
+            let source = self.s.live.preds[index].0 as usize;
+            let exp = self.exp.min(self.s.live.exp[source]);
+            let (from, to) = self.s.snap_at[source];
+            let mut elsewhere = (end - first) as usize;
+            for &(vreg, reg, valid) in &self.s.snaps[from as usize..to as usize] {
+                let info = &self.s.live.vregs[vreg as usize];
+                if info.target != NO_REG {
+                    elsewhere -= 1;
+                    count += usize::from(info.target != reg);
+                } else if !valid && exp <= info.def_exp {
+                    count += usize::from(self.leaves(vreg, block, at));
+                }
+            }
+            count += elsewhere;
+            self.work.charge(Pass::Allocate, (to - from) as usize + 1);
+            if count > self.budget {
+                return true;
+            }
+        }
+        false
+    }
+
+    /// True if a value in a register that its slot does not hold has to be stored on an edge to `block`, which
+    /// starts at `at`.
+    fn leaves(&self, vreg: u32, block: usize, at: u32) -> bool {
+        let info = &self.s.live.vregs[vreg as usize];
+        info.target == NO_REG
+            && info.flags & STORED == 0
+            && (info.mark == block as u32 + 1 || self.s.live.live_until(vreg) > at)
     }
 
     /// Collects the values live at the start of `block`.
@@ -299,6 +383,7 @@ impl Walk<'_> {
     /// Decides which candidates are in registers.
     fn choose(&mut self, block: usize, header: bool) {
         if self.budget == 0 {
+            self.in_memory = true;
             for cand in &mut self.s.cands {
                 cand.keep = false;
                 if cand.param == NO_VREG {
@@ -367,6 +452,27 @@ impl Walk<'_> {
             self.work.charge(Pass::Allocate, ranks.len());
             self.s.ranks = ranks;
         }
+        if let Some(lp) = &loop_info {
+            self.choose_payable(self.budget / 2 / lp.backs.max(1) as usize);
+        }
+    }
+
+    /// Keeps no more than `most` values in registers, parameters aside.
+    fn choose_payable(&mut self, most: usize) {
+        let of = |cand: &Cand| cand.keep && cand.param == NO_VREG;
+        if self.s.cands.iter().filter(|cand| of(cand)).count() <= most {
+            return;
+        }
+        let mut ranks = core::mem::take(&mut self.s.ranks);
+        ranks.clear();
+        let kept = self.s.cands.iter().enumerate().filter(|(_, cand)| of(cand));
+        ranks.extend(kept.map(|(index, cand)| (cand.rank, index as u32)));
+        ranks.select_nth_unstable(most);
+        for &(_, index) in &ranks[most..] {
+            self.s.cands[index as usize].keep = false;
+        }
+        self.work.charge(Pass::Allocate, ranks.len());
+        self.s.ranks = ranks;
     }
 
     /// In a loop with calls the heaviest values get the callee-saved registers.
@@ -512,6 +618,7 @@ impl Walk<'_> {
         }
         let data = self.code.edges[edge];
         let params = self.code.blocks[target].params_first;
+        let moves = self.s.edge_edits.len();
         for index in 0..data.end - data.first {
             let to = self.s.param_loc[(params + index) as usize];
             if to == Loc::NONE {
@@ -524,21 +631,22 @@ impl Walk<'_> {
                 scratch::push(&mut self.s.edge_edits, (&edit).into());
             }
         }
-        if !back {
+        let for_params = self.s.edge_edits.len() - moves;
+        if back {
+            // What was put aside.
+            let id = self.code.blocks[target].loop_id;
+            self.budget += self.s.live.loops[id.index()].kept as usize;
+        } else {
             let exp = self.exp.min(from_exp);
             for reg in bits(self.st.occupied & !self.st.valid) {
                 let vreg = self.st.val[ix(reg)];
-                let info = self.s.live.vregs[vreg as usize];
-                if info.target != NO_REG
-                    || info.flags & STORED != 0
-                    || info.mark != target as u32 + 1 && self.s.live.live_until(vreg) <= at
-                {
+                if !self.leaves(vreg, target, at) {
                     continue;
                 }
-                let flags = &mut self.s.live.vregs[vreg as usize].flags;
-                *flags |= HAS_SLOT;
+                let info = &mut self.s.live.vregs[vreg as usize];
+                info.flags |= HAS_SLOT;
                 if exp > info.def_exp {
-                    *flags |= STORED;
+                    info.flags |= STORED;
                 } else {
                     let edit = self.edit(at, vreg, reg_loc(reg), Loc::slot(vreg));
                     scratch::push(&mut self.s.edge_edits, (&edit).into());
@@ -551,7 +659,8 @@ impl Walk<'_> {
             Pass::Allocate,
             (end - first) as usize + (data.end - data.first) as usize + count + 1,
         );
-        self.budget = self.budget.saturating_sub(count);
+        debug_assert!(count - for_params <= self.budget, "moves beyond the budget");
+        self.budget = self.budget.saturating_sub(count - for_params);
         valid
     }
 

@@ -160,6 +160,8 @@ pub(super) struct Walk<'a> {
     pub used_saved: u32,
     /// Edge moves that may still be made before merges take the canonical state.
     pub budget: usize,
+    /// True when one has.
+    pub in_memory: bool,
 }
 
 /// How many of the next instructions with fixed registers a choice looks at.

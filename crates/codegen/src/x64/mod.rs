@@ -55,8 +55,8 @@ impl Machine for X64 {
         lower::constant(cx, value)
     }
 
-    fn lower_canon(cx: &mut Lower<'_>, vreg: VReg, ty: Type) -> VReg {
-        lower::float::canon(cx, vreg, ty)
+    fn lower_canon(cx: &mut Lower<'_>, def: VReg, vreg: VReg, ty: Type) {
+        lower::float::canon(cx, def, vreg, ty);
     }
 
     fn lower_inst(cx: &mut Lower<'_>, index: u32, inst: &Inst) {

@@ -120,8 +120,8 @@ pub(super) fn unary(cx: &mut Lower<'_>, index: u32, inst: &Inst) {
 }
 
 /// The canonical NaN if `source` is a NaN, else `source`.
-pub(in crate::x64) fn canon(cx: &mut Lower<'_>, source: VReg, ty: Type) -> VReg {
-    let (def, aux) = (cx.temp(ty), Aux::sized(float_size(ty)));
+pub(in crate::x64) fn canon(cx: &mut Lower<'_>, def: VReg, source: VReg, ty: Type) {
+    let aux = Aux::sized(float_size(ty));
     let features = cx.env.target.features;
     if features.has(Features::AVX) {
         let aux = aux.with_kind(u32::from(features.has(Features::AVX512DQ)));
@@ -135,7 +135,6 @@ pub(in crate::x64) fn canon(cx: &mut Lower<'_>, source: VReg, ty: Type) -> VReg 
     } else {
         cx.op(MOp::FCanon, aux, 0, &[def_tied(def), use_reg(source)]);
     }
-    def
 }
 
 /// Makes the canonical NaNs that loops keep in registers, at the function's entry.
