@@ -7,6 +7,10 @@
 //! `fuzz bombs [--seconds N] [--seed S] [--size BYTES] [--families NAME,NAME] [--out DIRECTORY]` searches
 //! for modules that cost the compiler more than the known families of attacks do, and starts with the
 //! families in whose name one of these stands. `fuzz bombs --replay FILE` says what one module costs.
+//!
+//! `fuzz quote [--seconds N] [--seed S] [--out DIRECTORY]` searches for functions that cost more than they are
+//! quoted. With `--fit FILE,FILE` it makes tables that quote what it finds enough and these real modules
+//! not too much, in `--rounds N` of so many seconds each.
 
 #![forbid(unsafe_code)]
 
@@ -32,7 +36,9 @@ targets:
   wat      damaged text through the text format and the compiler
   all      each of them in turn
   bombs    a search for modules that make the compiler slow or large, of at most --size bytes [32768],
-           which starts with all families, or --families whose name contains one of these";
+           which starts with all families, or --families whose name contains one of these
+  quote    a search for functions that cost more than they are quoted; with --fit and real modules, in
+           --rounds of --seconds each, it fits the tables of the quote to what it finds";
 
 /// What is allocated is counted, for the target `bombs`.
 #[global_allocator]
@@ -40,10 +46,14 @@ static ALLOCATOR: runwell_heap::Counting = runwell_heap::Counting;
 
 struct Arguments {
     targets: Vec<Target>,
+    /// Target `quote`.
+    quote: bool,
     seconds: u64,
     seed: u64,
     size: usize,
     families: Vec<String>,
+    rounds: u64,
+    fit: Vec<PathBuf>,
     jobs: usize,
     out: PathBuf,
     replay: Option<PathBuf>,
@@ -55,15 +65,18 @@ fn arguments() -> Result<Arguments, String> {
     let targets = match Target::named(&name) {
         Some(target) => vec![target],
         None if name == "all" => Target::ALL.to_vec(),
-        None if name == "bombs" => Vec::new(),
+        None if name == "bombs" || name == "quote" => Vec::new(),
         None => return Err(format!("there is no target {name}\n{USAGE}")),
     };
     let mut arguments = Arguments {
         targets,
+        quote: name == "quote",
         seconds: 60,
         seed: 1,
         size: 32 << 10,
         families: Vec::new(),
+        rounds: 1,
+        fit: Vec::new(),
         jobs: 1,
         out: PathBuf::from("found"),
         replay: None,
@@ -76,6 +89,8 @@ fn arguments() -> Result<Arguments, String> {
             "--seed" => arguments.seed = number()?,
             "--size" => arguments.size = number()?.max(16384) as usize,
             "--families" => arguments.families = value.split(',').map(str::to_string).collect(),
+            "--rounds" => arguments.rounds = number()?,
+            "--fit" => arguments.fit = value.split(',').map(PathBuf::from).collect(),
             "--jobs" => arguments.jobs = number()?.max(1) as usize,
             "--out" => arguments.out = value.into(),
             "--replay" => arguments.replay = Some(value.into()),
@@ -94,6 +109,9 @@ fn main() -> ExitCode {
         }
     };
     case::keep_panics_quiet();
+    if arguments.quote {
+        return quote(arguments);
+    }
     if arguments.targets.is_empty() {
         if let Some(file) = &arguments.replay {
             let module = std::fs::read(file).map_err(|error| error.to_string());
@@ -129,6 +147,24 @@ fn main() -> ExitCode {
         found += report::run(target, time, arguments.seed, arguments.jobs, &arguments.out);
     }
     if found == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Target `quote`.
+fn quote(arguments: Arguments) -> ExitCode {
+    let plan = bombs::quote::Plan {
+        time: Duration::from_secs(arguments.seconds),
+        seed: arguments.seed,
+        rounds: arguments.rounds,
+        corpus: arguments.fit,
+    };
+    match bombs::quote::run(&plan, &arguments.out) {
+        Ok(0) => ExitCode::SUCCESS,
+        Ok(_) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("{}: {error}", arguments.out.display());
+            ExitCode::from(2)
+        }
+    }
 }
 
 /// Checks one input again.

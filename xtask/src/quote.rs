@@ -1,4 +1,4 @@
-//! Holds the quote against what compiling costs: the corpus, or generated modules, or makes its table anew.
+//! Holds the quote against what compiling costs: the corpus, or generated modules.
 
 use crate::corpus::{self, manifest};
 use crate::process::{cargo, must};

@@ -1,226 +1,186 @@
-//! Long chains of a few operators each, whose quotes have no room elsewhere: nothing in them is cheaper than
-//! its row says, so that a row that is too small shows.
+//! Long chains of a few operators, whose quotes have no room elsewhere: a few locals, and each value in its
+//! register all the time, so that a row that is too small shows.
 //!
 //! The [sweep](crate::sweep) has operators one by one, with what their operands and results cost in the worst
-//! place. That leaves room where they are in the best place: a value that is in its register all the time is
-//! quoted what moving it might cost.
+//! place. Mixtures of programs hide what one operator costs. Here are a handful of them, again and again.
 
-/// So many copies of a unit.
-const COPIES: usize = 1000;
-/// So many entities, for offsets from the context that need four bytes.
+use crate::Rng;
+use std::fmt::Write;
+
+/// Entities, for offsets from the context that need four bytes.
 const ENTITIES: usize = 500;
 
-/// Names, what stands before the function, its signature, and a unit of its body, which comes again and again
-/// behind `local.get 0`. `#` is a number of its own, `@` an entity, `%` another one.
-const CHAINS: &[(&str, &str, &str, &str)] = &[
+/// What stands before the function: nothing, globals of each type of either kind, a memory and so on. `@` is a
+/// number.
+const NONE: &str = "";
+const GLOBALS: &str = "(global $i@ (mut i32) (i32.const 0))(global $l@ (mut i64) (i64.const 0))\
+                       (global $d@ (mut f64) (f64.const 0))";
+const IMPORTED: &str = "(import \"\" \"i@\" (global $I@ (mut i32)))(import \"\" \"l@\" (global $L@ (mut i64)))\
+                        (import \"\" \"d@\" (global $D@ (mut f64)))";
+const MEMORY: &str = "(memory 1)";
+const TABLE: &str = "(table 10 funcref)";
+const CALLEE: &str = "(func $own (param i32 i64 f64) (result i32) local.get 0)";
+const IMPORT: &str = "(import \"\" \"f@\" (func $f@))";
+const FIELDS: [&str; 6] = [IMPORTED, IMPORT, GLOBALS, MEMORY, TABLE, CALLEE];
+
+/// Links by the type of the value that they take and give, and what they need. Parameters are `$a`, `$b` of
+/// the type, `$n` an `i32`; `#` is a number of three digits, `@` an entity, `%` another one.
+const LINKS: &[(&str, &str, &str)] = &[
+    ("i32", "global.get $i@ i32.xor", GLOBALS),
+    ("i32", "global.get $I@ i32.xor", IMPORTED),
+    ("i32", "global.set $i@ local.get $b", GLOBALS),
+    ("i32", "global.set $I@ local.get $b", IMPORTED),
+    ("i64", "global.get $l@ i64.add", GLOBALS),
+    ("i64", "global.get $L@ global.set $L% local.get $b i64.add", IMPORTED),
+    ("f64", "global.get $d@ f64.add", GLOBALS),
+    ("f64", "global.set $D@ local.get $a", IMPORTED),
+    ("i32", "local.get $n i32.shl local.get $b i32.add", NONE),
+    ("i32", "local.get $b i32.shr_s", NONE),
+    ("i32", "i32.const 7 i32.rotl local.get $b i32.sub", NONE),
+    ("i64", "local.get $b i64.shr_u", NONE),
+    ("i64", "local.get $b i64.rotl local.get $a i64.xor", NONE),
+    ("i64", "i64.const 9 i64.shl local.get $a i64.add", NONE),
+    ("i64", "i32.wrap_i64 i64.extend_i32_s local.get $a i64.add", NONE),
+    ("i64", "i64.extend8_s local.get $a i64.add", NONE),
+    ("i64", "i64.extend16_s i64.extend32_s local.get $b i64.or", NONE),
+    ("i32", "i32.extend8_s local.get $b i32.and i32.extend16_s", NONE),
+    ("i32", "i32.clz local.get $b i32.add", NONE),
+    ("i64", "i64.ctz local.get $b i64.add", NONE),
+    ("i64", "i64.popcnt local.get $b i64.sub", NONE),
+    ("i32", "local.get $b i32.mul", NONE),
+    ("i64", "local.get $b i64.mul", NONE),
+    ("i32", "i32.const 1#57 i32.mul", NONE),
+    ("i64", "i64.const 12345678#57 i64.mul", NONE),
+    ("i64", "local.get $b i64.div_s local.get $a i64.xor", NONE),
+    ("i32", "local.get $b i32.rem_s local.get $a i32.xor", NONE),
+    ("i32", "local.get $b i32.div_u local.get $a i32.xor", NONE),
+    ("i64", "i64.const 1#67 i64.div_u local.get $a i64.xor", NONE),
+    ("i32", "i32.const #9 i32.rem_s local.get $a i32.xor", NONE),
+    ("i32", "i32.const 2#99 i32.add i32.const 3#77 i32.xor", NONE),
+    ("i32", "i32.const #77 local.set $b local.get $b i32.add", NONE),
+    ("i64", "i64.const 0x12345678ab#def i64.add local.get $a i64.xor", NONE),
+    ("i64", "i64.const #5 i64.and local.get $a i64.add", NONE),
+    ("f64", "f64.const #.25 f64.add", NONE),
+    ("i64", "local.get $n i64.const 0x12345678ab#def i64.store offset=#8", MEMORY),
+    ("i32", "local.get $b i32.const 0x123#ab i32.store offset=#8", MEMORY),
+    ("i32", "i32.load offset=#8", MEMORY),
+    ("i32", "i32.load16_u offset=#8 local.get $b i32.add", MEMORY),
+    ("i64", "i32.wrap_i64 i64.load8_s offset=#8", MEMORY),
+    ("i64", "local.set $a local.get $n local.get $a i64.store8 offset=#8 local.get $b", MEMORY),
     (
-        "global.get",
-        "(global (mut i32) (i32.const 0))",
-        "(param i32) (result i32)",
-        "global.get @ i32.xor",
+        "i64",
+        "local.set $a local.get $n local.get $n i64.load offset=#8 i64.store offset=2#8 local.get $b",
+        MEMORY,
     ),
+    ("f64", "local.get $n f64.load offset=#8 f64.add", MEMORY),
+    ("f64", "local.set $a local.get $n local.get $a f64.store offset=#8 local.get $b", MEMORY),
     (
-        "global.get, 64 bits",
-        "(global (mut i64) (i64.const 0))",
-        "(param i64) (result i64)",
-        "global.get @ i64.xor",
+        "f64",
+        "local.set $a local.get $n local.get $a local.get $b f64.mul f64.store offset=#8 local.get $b",
+        MEMORY,
     ),
+    ("i32", "local.get $b i32.lt_s local.get $a i32.add", NONE),
+    ("i32", "i32.const 5 i32.gt_u local.get $a i32.sub", NONE),
+    ("i32", "i32.eqz local.get $b i32.add", NONE),
+    ("i64", "local.get $b i64.ge_u i64.extend_i32_u local.get $a i64.add", NONE),
+    ("i64", "i64.eqz i64.extend_i32_s local.get $a i64.sub", NONE),
+    ("f64", "local.get $b f64.lt f64.convert_i32_u local.get $a f64.add", NONE),
+    ("f64", "local.get $b f64.eq f64.convert_i32_s local.get $a f64.sub", NONE),
+    ("i32", "local.get $b local.get $n select local.get $b i32.add", NONE),
+    ("i64", "local.get $b local.get $n select local.get $a i64.xor", NONE),
+    ("i64", "local.get $b local.get $a local.get $b i64.lt_u select local.get $a i64.xor", NONE),
+    ("f64", "local.get $b local.get $n select local.get $a f64.add", NONE),
     (
-        "global.get, imported",
-        "(import \"\" \"@\" (global (mut i32)))",
-        "(param i32) (result i32)",
-        "global.get @ i32.xor",
+        "i32",
+        "local.tee $a local.get $b i32.add local.set $b local.get $a local.get $b i32.xor",
+        NONE,
     ),
+    ("i64", "local.tee $a local.get $b i64.add local.set $b local.get $a", NONE),
+    ("f64", "local.tee $a local.get $b f64.sub local.set $b local.get $a", NONE),
+    ("f64", "local.get $b f64.add", NONE),
+    ("f64", "local.get $b f64.div f64.sqrt", NONE),
+    ("f64", "local.get $b f64.min local.get $a f64.max", NONE),
+    ("f64", "f64.neg local.get $b f64.add f64.abs", NONE),
+    ("f64", "local.get $b f64.copysign local.get $a f64.add", NONE),
+    ("f64", "f64.floor local.get $b f64.add f64.nearest", NONE),
+    ("f64", "i64.trunc_sat_f64_s f64.convert_i64_s local.get $b f64.add", NONE),
+    ("f64", "i64.trunc_f64_u f64.convert_i64_u local.get $b f64.add", NONE),
+    ("f64", "i32.trunc_f64_s f64.convert_i32_u local.get $b f64.sub", NONE),
+    ("f64", "i64.reinterpret_f64 f64.reinterpret_i64 local.get $b f64.add", NONE),
+    ("f64", "f32.demote_f64 f32.sqrt f64.promote_f32 local.get $b f64.add", NONE),
+    ("i64", "f64.reinterpret_i64 i64.reinterpret_f64 local.get $b i64.add", NONE),
+    ("i32", "local.get $b i64.extend_i32_u local.get $b f64.convert_i32_s call $own", CALLEE),
+    ("i32", "call $f@", IMPORT),
+    ("i64", "call $f@ call $f%", IMPORT),
+    ("i32", "local.get $b br_if 0", NONE),
+    ("i64", "local.get $n br_if 0", NONE),
+    ("i32", "block local.get $b br_if 0 local.get $a br 1 end", NONE),
+    ("i32", "if local.get $b return end local.get $a", NONE),
+    ("i64", "local.get $n if local.get $b return end", NONE),
+    ("i32", "if (result i32) local.get $b else i32.const 5 end", NONE),
     (
-        "global.set",
-        "(global (mut i32) (i32.const 0))",
-        "(param i32) (result i32)",
-        "local.get 0 global.set @",
+        "i64",
+        "local.get $n if local.get $b local.set $a else local.get $a local.set $b end local.get $a i64.add",
+        NONE,
     ),
-    (
-        "global.set, imported",
-        "(import \"\" \"@\" (global (mut i32)))",
-        "(param i32) (result i32)",
-        "local.get 0 global.set @",
-    ),
-    (
-        "global to global",
-        "(import \"\" \"@\" (global (mut i64)))",
-        "(param i32) (result i32)",
-        "global.get @ global.set %",
-    ),
-    ("shl", "", "(param i32 i32) (result i32)", "local.get 1 i32.shl local.get 0 i32.add"),
-    ("shr_s", "", "(param i64 i64) (result i64)", "local.get 1 i64.shr_s"),
-    ("rotl", "", "(param i64 i64) (result i64)", "local.get 1 i64.rotl local.get 0 i64.xor"),
-    (
-        "rotr by a constant",
-        "",
-        "(param i64 i64) (result i64)",
-        "i64.const 7 i64.rotr local.get 1 i64.add",
-    ),
-    ("extend", "", "(param i64) (result i64)", "i32.wrap_i64 i64.extend_i32_s local.get 0 i64.add"),
-    ("extend8_s", "", "(param i64) (result i64)", "i64.extend8_s local.get 0 i64.add"),
-    (
-        "extend16_s and extend32_s",
-        "",
-        "(param i64) (result i64)",
-        "i64.extend16_s i64.extend32_s local.get 0 i64.add",
-    ),
-    ("clz", "", "(param i64) (result i64)", "i64.clz local.get 0 i64.add"),
-    ("popcnt", "", "(param i64) (result i64)", "i64.popcnt local.get 0 i64.sub"),
-    ("mul", "", "(param i64 i64) (result i64)", "local.get 1 i64.mul"),
-    ("mul by a constant", "", "(param i32) (result i32)", "i32.const 123457 i32.mul"),
-    ("div_s", "", "(param i64 i64) (result i64)", "local.get 1 i64.div_s local.get 0 i64.xor"),
-    ("rem_s", "", "(param i64 i64) (result i64)", "local.get 1 i64.rem_s local.get 0 i64.xor"),
-    (
-        "div_u by a constant",
-        "",
-        "(param i64) (result i64)",
-        "i64.const 1234567 i64.div_u local.get 0 i64.xor",
-    ),
-    ("i32.const", "", "(param i32) (result i32)", "i32.const 2#99 i32.add i32.const 3#77 i32.xor"),
-    (
-        "i64.const",
-        "",
-        "(param i64) (result i64)",
-        "i64.const 0x12345678ab#def i64.add local.get 0 i64.xor",
-    ),
-    (
-        "i64.const, stored",
-        "(memory 1)",
-        "(param i32) (result i32)",
-        "local.get 0 i64.const 0x12345678ab#def i64.store offset=#8",
-    ),
-    (
-        "i32.const, stored",
-        "(memory 1)",
-        "(param i32) (result i32)",
-        "local.get 0 i32.const 0x123#ab i32.store offset=#8",
-    ),
-    ("f64.const", "", "(param f64) (result f64)", "f64.const #.25 f64.add"),
-    ("load", "(memory 1)", "(param i32) (result i32)", "i32.load offset=#8"),
-    ("load8_s", "(memory 1)", "(param i64) (result i64)", "i32.wrap_i64 i64.load8_s offset=#8"),
-    (
-        "store",
-        "(memory 1)",
-        "(param i32 i64) (result i32)",
-        "local.get 0 local.get 1 i64.store offset=#8",
-    ),
-    (
-        "f64.load and f64.store",
-        "(memory 1)",
-        "(param i32) (result i32)",
-        "local.get 0 local.get 0 f64.load offset=#8 f64.store offset=1#8",
-    ),
-    (
-        "compare",
-        "",
-        "(param i64 i64) (result i64)",
-        "local.get 1 i64.lt_s i64.extend_i32_u local.get 0 i64.add",
-    ),
-    ("eqz", "", "(param i32) (result i32)", "i32.eqz local.get 0 i32.add"),
-    (
-        "f64.lt",
-        "",
-        "(param f64 f64) (result f64)",
-        "local.get 1 f64.lt f64.convert_i32_u local.get 0 f64.add",
-    ),
-    (
-        "select",
-        "",
-        "(param i32 i32) (result i32)",
-        "local.get 1 local.get 0 select local.get 1 i32.add",
-    ),
-    ("f64.add", "", "(param f64 f64) (result f64)", "local.get 1 f64.add"),
-    ("f32.sqrt", "", "(param f32 f32) (result f32)", "f32.sqrt local.get 1 f32.mul"),
-    ("f64.min", "", "(param f64 f64) (result f64)", "local.get 1 f64.min local.get 0 f64.add"),
-    ("f64.neg", "", "(param f64 f64) (result f64)", "f64.neg local.get 1 f64.add"),
-    (
-        "f64.abs and copysign",
-        "",
-        "(param f64 f64) (result f64)",
-        "f64.abs local.get 1 f64.copysign local.get 0 f64.add",
-    ),
-    ("f64.floor", "", "(param f64 f64) (result f64)", "f64.floor local.get 1 f64.add"),
-    (
-        "truncate and convert",
-        "",
-        "(param f64) (result f64)",
-        "i64.trunc_sat_f64_s f64.convert_i64_s local.get 0 f64.add",
-    ),
-    (
-        "truncate and convert, unsigned",
-        "",
-        "(param f64) (result f64)",
-        "i64.trunc_f64_u f64.convert_i64_u local.get 0 f64.add",
-    ),
-    (
-        "reinterpret",
-        "",
-        "(param f64) (result f64)",
-        "i64.reinterpret_f64 f64.reinterpret_i64 local.get 0 f64.add",
-    ),
-    (
-        "demote and promote",
-        "",
-        "(param f64) (result f64)",
-        "f32.demote_f64 f64.promote_f32 local.get 0 f64.add",
-    ),
-    (
-        "call",
-        "(func $h (param i32 i32 i32) (result i32) local.get 0)",
-        "(param i32) (result i32)",
-        "local.get 0 local.get 0 call $h",
-    ),
-    ("call of an import", "(import \"\" \"@\" (func))", "(param i32) (result i32)", "call @"),
-    ("br_if out", "", "(param i32) (result i32)", "local.get 0 br_if 0"),
-    ("br out", "", "(param i32) (result i32)", "block local.get 0 br_if 0 local.get 0 br 1 end"),
-    ("if", "", "(param i32) (result i32)", "local.get 0 if local.get 0 return end"),
-    (
-        "if else",
-        "",
-        "(param i32) (result i32)",
-        "local.get 0 if (result i32) local.get 0 else i32.const 5 end i32.add",
-    ),
-    ("loop", "", "(param i32) (result i32)", "loop local.get 0 br_if 0 end"),
-    (
-        "memory.size and memory.grow",
-        "(memory 1)",
-        "(param i32) (result i32)",
-        "memory.grow memory.size i32.add",
-    ),
-    (
-        "table.get and table.set",
-        "(table 10 funcref)",
-        "(param i32) (result i32)",
-        "local.get 0 local.get 0 table.get 0 table.set 0",
-    ),
-    (
-        "call_indirect",
-        "(type $t (func)) (table 10 funcref)",
-        "(param i32) (result i32)",
-        "local.get 0 call_indirect (type $t)",
-    ),
+    ("i32", "loop local.get $n br_if 0 end", NONE),
+    ("i64", "loop local.get $a i64.const 1 i64.sub local.tee $a i64.eqz br_if 0 end", NONE),
+    ("i32", "block block block local.get $b br_table 0 1 2 end end end", NONE),
+    ("i32", "memory.grow memory.size i32.add", MEMORY),
+    ("i32", "local.get $b local.get $b table.get 0 table.set 0", TABLE),
+    ("i32", "table.get 0 ref.is_null", TABLE),
+    ("i32", "ref.null func local.get $b table.grow 0 i32.add table.size 0 i32.sub", TABLE),
+    ("i64", "local.get $n local.get $n local.get $n memory.fill", MEMORY),
 ];
 
-/// All chains, by name.
+/// A chain of the links of these numbers, again and again, by itself in a module.
+fn module(links: &[usize], copies: usize) -> Vec<u8> {
+    let ty = LINKS[links[0]].0;
+    let mut text = "(module ".to_string();
+    // Imports come first.
+    for field in FIELDS {
+        if links.iter().any(|&link| LINKS[link].2 == field) {
+            let count = if field.contains('@') { ENTITIES } else { 1 };
+            (0..count).for_each(|at| text += &field.replace('@', &at.to_string()));
+        }
+    }
+    let _ = write!(
+        text,
+        "(func (param $a {ty}) (param $b {ty}) (param $n i32) (result {ty}) local.get $a "
+    );
+    for copy in 0..copies {
+        for &link in links {
+            let (at, other) = (copy % ENTITIES, (copy + ENTITIES / 2) % ENTITIES);
+            let link = LINKS[link].1.replace('#', &(100 + copy % 900).to_string());
+            text += &link.replace('@', &at.to_string()).replace('%', &other.to_string());
+            text.push(' ');
+        }
+    }
+    text += "))";
+    wat::parse_str(&text).unwrap_or_else(|error| panic!("{links:?}: {error}"))
+}
+
+/// Chains of one link each, by what it is.
 ///
 /// # Panics
 /// When one is no module.
-pub fn chains() -> Vec<(String, Vec<u8>)> {
-    let module = |&(name, field, signature, unit): &(&str, &str, &str, &str)| {
-        let count = if field.contains('@') || field.contains("global") { ENTITIES } else { 1 };
-        let fields: String = (0..count).map(|at| field.replace('@', &at.to_string())).collect();
-        let mut body = String::new();
-        for copy in 0..COPIES {
-            let (at, other) = (copy % ENTITIES, (copy + ENTITIES / 2) % ENTITIES);
-            let unit = unit.replace('#', &(100 + copy % 900).to_string());
-            body += &unit.replace('@', &at.to_string()).replace('%', &other.to_string());
-            body.push(' ');
-        }
-        let text = format!("(module {fields} (func {signature} local.get 0 {body}))");
-        let bytes = wat::parse_str(&text).unwrap_or_else(|error| panic!("{name}: {error}"));
-        (name.to_string(), bytes)
-    };
-    CHAINS.iter().map(module).collect()
+pub fn singles() -> Vec<(String, Vec<u8>)> {
+    (0..LINKS.len())
+        .map(|link| (format!("a chain of {}", LINKS[link].1), module(&[link], 1000)))
+        .collect()
+}
+
+/// A chain of two to six links of one type.
+///
+/// # Panics
+/// When it is no module.
+pub fn from_seed(seed: u64) -> (String, Vec<u8>) {
+    let mut rng = Rng(seed);
+    let ty = ["i32", "i64", "f64"][rng.below(3) as usize];
+    let of_type: Vec<usize> = (0..LINKS.len()).filter(|&link| LINKS[link].0 == ty).collect();
+    let count = 2 + rng.below(5) as usize;
+    let links: Vec<usize> =
+        (0..count).map(|_| of_type[rng.below(of_type.len() as u64) as usize]).collect();
+    let copies = [10, 100, 400][rng.below(3) as usize];
+    (format!("chain {seed}"), module(&links, copies))
 }

@@ -7,6 +7,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod chains;
 pub mod differential;
 pub mod filetest;
 pub mod generate;

@@ -3,7 +3,8 @@
 //! Memory is what the compiler asks the allocator for, at the peak, on one thread: programs that want to
 //! compare it install [`runwell_heap::Counting`].
 
-use crate::sweep::{Case, MOST_COPIES};
+use crate::chains;
+use crate::sweep::{Case, Locals, MOST_COPIES};
 use crate::{Nans, Rng, generate, program, storm, wide};
 use runwell_abi::{Arch, Features, Schedule, Target};
 use runwell_compiler::quote::{Quote, quote};
@@ -62,6 +63,10 @@ pub fn generated(seed: u64) -> Vec<(String, Vec<u8>, u64)> {
     let mut all = vec![(format!("storm {seed}"), storm::module(seed), way)];
     if let Some(module) = generate::from_seed(seed, Nans::Seen) {
         all.push((format!("smith {seed}"), module, way));
+    }
+    if seed.is_multiple_of(2) {
+        let (name, chain) = chains::from_seed(seed);
+        all.push((name, chain, way));
     }
     if seed.is_multiple_of(4) {
         all.push((format!("program {seed}"), program::module(seed, Nans::Seen), way));
@@ -146,9 +151,14 @@ impl Closest {
     /// # Panics
     /// As [`Closest::module`].
     pub fn case(&mut self, case: &Case, way: u64) {
+        self.copies(case, Locals::Many, way);
+        self.copies(case, Locals::Few, way);
+    }
+
+    fn copies(&mut self, case: &Case, locals: Locals, way: u64) {
         let [few, many] = [MOST_COPIES / 2, MOST_COPIES].map(|copies| {
-            let module = case.module(copies);
-            self.module(&format!("{} times {}", copies, case.name), &module, way);
+            let module = case.module(copies, locals);
+            self.module(&format!("{copies} times {}, {locals:?}", case.name), &module, way);
             let measured = measure(&case.name, &module, way)?;
             let quoted = *measured.quote.functions.last()?;
             Some((quoted, *measured.compiled?.report.costs.last()?))
@@ -157,7 +167,7 @@ impl Closest {
             self.wrong.push(format!("{}: refused", case.name));
             return;
         };
-        let name = format!("a copy of {}, way {way}", case.name);
+        let name = format!("a copy of {}, {locals:?}, way {way}", case.name);
         // Where more copies are quoted less, locals have moved to slots, and only wholes can be compared.
         if let Some(work) = many_quoted.work.checked_sub(few_quoted.work) {
             self.note(0, "steps", work, many.work.saturating_sub(few.work), &name);

@@ -5,6 +5,9 @@
 //! values straight from memory, stacks that grow with each copy. [`Case::module`] repeats it as often as is
 //! asked, so that what one copy costs is the difference between two modules. They are valid and are
 //! compiled only; nobody runs them.
+//!
+//! Each case comes with many locals and with few, since a quote counts what many of them cost with the
+//! operators that name them: where there are few, there is nothing but the operator's own row.
 
 mod control;
 mod values;
@@ -20,6 +23,9 @@ pub const MOST_COPIES: u32 = 160;
 
 /// Types of locals, in the order of their runs; references have no operators but their own.
 const TYPES: [ValType; 4] = [ValType::I32, ValType::I64, ValType::F32, ValType::F64];
+
+/// Locals of each type where there are few.
+const FEW: u32 = 2;
 
 /// Locals that hold references.
 const REFERENCES: u32 = 4;
@@ -74,13 +80,26 @@ pub fn cases() -> Vec<Case> {
     cases
 }
 
+/// How many locals the copies of a case share.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub enum Locals {
+    /// None: each copy has its own.
+    Many,
+    /// Two of each type.
+    Few,
+}
+
 /// The operators of a body.
-#[derive(Default)]
 pub(crate) struct Body {
     bytes: Vec<u8>,
+    locals: Locals,
 }
 
 impl Body {
+    fn new(locals: Locals) -> Body {
+        Body { bytes: Vec::new(), locals }
+    }
+
     pub(crate) fn op(&mut self, opcode: u8) -> &mut Body {
         self.bytes.push(opcode);
         self
@@ -128,14 +147,24 @@ impl Body {
         }
     }
 
+    /// Local number `i` of a type.
+    fn local(&self, ty: ValType, i: u32) -> u32 {
+        let count = match self.locals {
+            Locals::Few => FEW,
+            Locals::Many if TYPES.contains(&ty) => MOST_COPIES,
+            Locals::Many => REFERENCES,
+        };
+        number(ty) * MOST_COPIES + i % count
+    }
+
     /// Reads a local of a type.
     pub(crate) fn get(&mut self, ty: ValType, i: u32) -> &mut Body {
-        self.at(0x20, local(ty, i))
+        self.at(0x20, self.local(ty, i))
     }
 
     /// Writes a local of a type.
     pub(crate) fn set(&mut self, ty: ValType, i: u32) -> &mut Body {
-        self.at(0x21, local(ty, i))
+        self.at(0x21, self.local(ty, i))
     }
 
     /// Reads number `i` of a type from the memory.
@@ -155,12 +184,6 @@ fn number(ty: ValType) -> u32 {
     TYPES.iter().position(|&other| other == ty).unwrap_or(TYPES.len()) as u32
 }
 
-/// Local number `i` of a type.
-fn local(ty: ValType, i: u32) -> u32 {
-    let count = if TYPES.contains(&ty) { MOST_COPIES } else { REFERENCES };
-    number(ty) * MOST_COPIES + i % count
-}
-
 impl Case {
     /// True if the case accesses memories.
     pub fn is_access(&self) -> bool {
@@ -171,9 +194,9 @@ impl Case {
     ///
     /// # Panics
     /// When they are more than [`MOST_COPIES`].
-    pub fn module(&self, copies: u32) -> Vec<u8> {
+    pub fn module(&self, copies: u32, locals: Locals) -> Vec<u8> {
         assert!(copies <= MOST_COPIES, "{copies} copies");
-        let mut body = Body::default();
+        let mut body = Body::new(locals);
         let refs = (REFERENCES, ValType::FUNCREF);
         let runs = TYPES.iter().map(|&ty| (MOST_COPIES, ty)).chain([refs]);
         body.leb(TYPES.len() as u64 + 1);
@@ -188,13 +211,15 @@ impl Case {
             body.leb(count.into()).op(code);
         }
         for &ty in &self.live {
-            (0..MOST_COPIES).for_each(|i| _ = body.load(ty, i).set(ty, i));
+            let count = if locals == Locals::Few { FEW } else { MOST_COPIES };
+            (0..count).for_each(|i| _ = body.load(ty, i).set(ty, i));
         }
         (0..copies).for_each(|i| (self.copy)(&mut body, i));
         (self.last)(&mut body, copies);
         for &ty in &self.live {
             let opcode = [0x36, 0x37, 0x38, 0x39][number(ty) as usize];
-            for i in 0..MOST_COPIES {
+            let count = if locals == Locals::Few { FEW } else { MOST_COPIES };
+            for i in 0..count {
                 body.raw(&[0x41, 0x00]).get(ty, i).raw(&[opcode, 0]);
                 body.leb(u64::from(16 * i + 4 * number(ty)));
             }
@@ -272,8 +297,11 @@ mod tests {
     #[test]
     fn they_are_valid() {
         for case in cases() {
-            for copies in [0, 1, 7, MOST_COPIES] {
-                let module = case.module(copies);
+            let locals = [Locals::Many, Locals::Few];
+            for (copies, locals) in
+                [0, 1, 7, MOST_COPIES].iter().flat_map(|&c| locals.map(|l| (c, l)))
+            {
+                let module = case.module(copies, locals);
                 let fault =
                     wasmparser::Validator::new_with_features(wasmparser::WasmFeatures::all())
                         .validate_all(&module)

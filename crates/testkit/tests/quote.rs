@@ -7,6 +7,7 @@
 //! does more in less time.
 
 use runwell_bombs::families;
+use runwell_testkit::chains;
 use runwell_testkit::quotes::{Closest, WAYS, generated};
 use runwell_testkit::sweep;
 
@@ -43,6 +44,9 @@ fn no_quote_is_exceeded() {
                 closest.case(case, way);
             }
         }
+    }
+    for (name, module) in chains::singles() {
+        (0..WAYS).for_each(|way| closest.module(&name, &module, way));
     }
     print!("{}", closest.summary());
     assert!(closest.wrong.is_empty(), "\n{}", closest.wrong.join("\n"));

@@ -305,6 +305,8 @@ pub struct BodyFacts {
     pub demoted: u32,
     /// Blocks, loops and ifs.
     pub constructs: u32,
+    /// Constructs that are open at once, at the most.
+    pub depth: u32,
     /// Loops that are branched to.
     pub loops: u32,
     /// Ends that are branched to, ifs included.
@@ -361,6 +363,7 @@ struct Now {
     other_accesses: u32,
     far_accesses: u32,
     entries: u32,
+    depth: u32,
     arity: u64,
     wide_values: u64,
     floats: bool,
@@ -377,6 +380,7 @@ impl Now {
         other_accesses: 0,
         far_accesses: 0,
         entries: 0,
+        depth: 0,
         arity: 0,
         wide_values: 0,
         floats: false,
@@ -534,6 +538,7 @@ impl Tally for Counts {
             number: self.opened,
             label_arity: if opcode == 0x03 { params } else { results },
         });
+        self.now.depth = self.now.depth.max(self.open.len() as u32);
     }
 
     #[inline]
@@ -699,6 +704,7 @@ impl Survey {
             mentioned: scan.mentioned.len() as u32,
             demoted,
             constructs: scan.constructs.len() as u32,
+            depth: now.depth,
             loops,
             merges: merges + now.ops[If as usize],
             edges,

@@ -31,6 +31,10 @@ const TRIES: usize = 24;
 const SIGNATURES: u64 = 8;
 /// Values of each of them.
 const MOST_VALUES: u64 = 8;
+/// Attempts to find an operator on values of the module's types.
+const PICKS: usize = 200;
+/// Globals and imported functions that may stand before those that are used, for offsets that are not small.
+const FILLERS: u32 = 600;
 /// Values that a pile may have: what the type of the call may give.
 const WIDEST: usize = 1000;
 
@@ -52,7 +56,11 @@ enum Item {
 
 /// Everything a unit can refer to.
 struct Context {
-    /// Parameters and results, by type index; function `i` is of type `i`.
+    /// Types of values; all of them, or a few, `i32` always.
+    types: Vec<ValType>,
+    /// Globals, and functions, before those that are referred to.
+    fillers: u32,
+    /// Parameters and results, by type index; function `i`, fillers apart, is of type `i`.
     signatures: Vec<(Vec<ValType>, Vec<ValType>)>,
     /// Values of the pile, repeated; empty if there is none.
     pattern: Vec<ValType>,
@@ -104,6 +112,25 @@ fn below(rng: &mut Rng, n: usize) -> usize {
 
 fn number(ty: ValType) -> usize {
     TYPES.iter().position(|&one| one == ty).unwrap_or(0)
+}
+
+impl Context {
+    fn any_type(&self, rng: &mut Rng) -> ValType {
+        *rng.pick(&self.types)
+    }
+
+    /// An operator on the global of a type.
+    fn global(&self, opcode: u8, ty: ValType) -> Vec<u8> {
+        let mut bytes = vec![opcode];
+        leb(&mut bytes, self.fillers + number(ty) as u32);
+        bytes
+    }
+
+    /// Local number `at` of a type. The first ones of each type are parameters.
+    fn local(&self, ty: ValType, at: usize) -> u32 {
+        let which = self.types.iter().position(|&one| one == ty).unwrap_or(0);
+        (at * self.types.len() + which) as u32
+    }
 }
 
 /// What a numeric operator of one byte takes and gives.
@@ -208,8 +235,18 @@ fn of_table(rng: &mut Rng) -> Operator {
     }
 }
 
-/// Any operator that is no control and no access of a local.
+/// An operator that is no control and no access of a local, on values of the module's types.
 fn operator(rng: &mut Rng, context: &Context) -> Operator {
+    let fits = |(_, takes, gives): &Operator| {
+        takes.iter().chain(gives).all(|ty| context.types.contains(ty))
+    };
+    (0..PICKS)
+        .map(|_| any_operator(rng, context))
+        .find(fits)
+        .unwrap_or_else(|| (vec![0x01], Vec::new(), Vec::new()))
+}
+
+fn any_operator(rng: &mut Rng, context: &Context) -> Operator {
     if context.bulky && rng.one_in(2) {
         return if rng.one_in(2) { of_memory(rng) } else { of_table(rng) };
     }
@@ -245,7 +282,7 @@ fn operator(rng: &mut Rng, context: &Context) -> Operator {
             }
         },
         18 => {
-            let ty = *rng.pick(&TYPES);
+            let ty = context.any_type(rng);
             let bytes = match ty {
                 FUNC => vec![0x1c, 1, 0x70],
                 EXTERN => vec![0x1c, 1, 0x6f],
@@ -254,25 +291,26 @@ fn operator(rng: &mut Rng, context: &Context) -> Operator {
             (bytes, vec![ty, ty, I32], vec![ty])
         }
         19 => {
-            let ty = *rng.pick(&TYPES);
-            let at = number(ty) as u8;
+            let ty = context.any_type(rng);
             match rng.below(2) {
-                0 => (vec![0x23, at], Vec::new(), vec![ty]),
-                _ => (vec![0x24, at], vec![ty], Vec::new()),
+                0 => (context.global(0x23, ty), Vec::new(), vec![ty]),
+                _ => (context.global(0x24, ty), vec![ty], Vec::new()),
             }
         }
-        20 => (vec![*rng.pick(&[0x1a])], vec![*rng.pick(&TYPES)], Vec::new()),
+        20 => (vec![0x1a], vec![context.any_type(rng)], Vec::new()),
         _ => {
             let index = below(rng, context.signatures.len());
             let (takes, gives) = &context.signatures[index];
             let mut takes = takes.clone();
             let mut bytes = vec![0x10];
-            leb(&mut bytes, index as u32);
             if rng.one_in(3) {
+                leb(&mut bytes, index as u32);
                 let table = *rng.pick(&[0, 2]);
                 bytes[0] = 0x11;
                 bytes.push(table as u8);
                 takes.push(entity::TABLES[table].1);
+            } else {
+                leb(&mut bytes, context.fillers + index as u32);
             }
             (bytes, takes, gives.clone())
         }
@@ -318,7 +356,7 @@ impl Unit<'_> {
     fn push(&mut self, rng: &mut Rng, ty: ValType) {
         let item = match rng.below(4) {
             0 if number(ty) < 4 => Item::Const(ty),
-            1 => Item::Bytes(vec![0x23, number(ty) as u8]),
+            1 => Item::Bytes(self.context.global(0x23, ty)),
             _ => Item::Local(0x20, ty, below(rng, 3)),
         };
         self.items.push(item);
@@ -330,7 +368,7 @@ impl Unit<'_> {
         let item = match rng.below(4) {
             0 => Item::Bytes(vec![0x1a]),
             1 => Item::Local(0x21, ty, below(rng, 3)),
-            _ => Item::Bytes(vec![0x24, number(ty) as u8]),
+            _ => Item::Bytes(self.context.global(0x24, ty)),
         };
         self.items.push(item);
         self.take(1);
@@ -346,7 +384,7 @@ impl Unit<'_> {
     fn step(&mut self, rng: &mut Rng, nesting: u32) {
         match rng.below(8) {
             0 => {
-                let ty = *rng.pick(&TYPES);
+                let ty = self.context.any_type(rng);
                 self.push(rng, ty);
             }
             1 if self.top(0).is_some() => {
@@ -482,11 +520,13 @@ impl Unit<'_> {
                 let index = *rng.pick(&quiet);
                 signatures[index].0.iter().for_each(|&ty| self.push(rng, ty));
                 let mut bytes = vec![0x12];
-                leb(&mut bytes, index as u32);
                 if rng.one_in(2) {
                     bytes[0] = 0x13;
+                    leb(&mut bytes, index as u32);
                     bytes.push(0);
                     self.push(rng, I32);
+                } else {
+                    leb(&mut bytes, self.context.fillers + index as u32);
                 }
                 self.bytes(bytes);
             }
@@ -541,10 +581,8 @@ fn write(out: &mut Vec<u8>, context: &Context, unit: &[Item], turn: usize, inner
         match item {
             Item::Bytes(bytes) => out.extend_from_slice(bytes),
             Item::Local(op, ty, stride) => {
-                let at = turn * stride % context.locals;
                 out.push(*op);
-                // The first ones of each type are parameters.
-                leb(out, (at * TYPES.len() + number(*ty)) as u32);
+                leb(out, context.local(*ty, turn * stride % context.locals));
             }
             Item::Const(ty) => match number(*ty) {
                 0 => out.extend([0x41, turn as u8 & 63]),
@@ -628,18 +666,22 @@ fn body(rng: &mut Rng, context: &Context, width: usize, pile: u32, size: usize) 
     out
 }
 
-fn values(rng: &mut Rng) -> Vec<ValType> {
-    let one = *rng.pick(&TYPES);
+fn values(rng: &mut Rng, types: &[ValType]) -> Vec<ValType> {
+    let one = *rng.pick(types);
     let mixed = rng.one_in(2);
     let count = if rng.one_in(2) { rng.below(3) } else { rng.below(MOST_VALUES + 1) };
-    (0..count).map(|_| if mixed { *rng.pick(&TYPES) } else { one }).collect()
+    (0..count).map(|_| if mixed { *rng.pick(types) } else { one }).collect()
 }
 
 /// A module of about `size` bytes. Most are valid: only recursion of types and of limits is not modelled.
 pub(super) fn module(rng: &mut Rng, size: usize) -> Option<Genome> {
-    let mut signatures: Vec<_> =
-        (0..1 + rng.below(SIGNATURES)).map(|_| (values(rng), values(rng))).collect();
-    let pattern = if rng.one_in(2) { Vec::new() } else { values(rng) };
+    let all = rng.one_in(2);
+    let types: Vec<ValType> =
+        TYPES.into_iter().filter(|&ty| ty == I32 || all || rng.one_in(3)).collect();
+    let mut signatures: Vec<_> = (0..1 + rng.below(SIGNATURES))
+        .map(|_| (values(rng, &types), values(rng, &types)))
+        .collect();
+    let pattern = if rng.one_in(2) { Vec::new() } else { values(rng, &types) };
     let width = (size / 64).clamp(8, WIDEST) / pattern.len().max(1) * pattern.len();
     let pile = signatures.len();
     if !pattern.is_empty() {
@@ -647,14 +689,17 @@ pub(super) fn module(rng: &mut Rng, size: usize) -> Option<Genome> {
         signatures.push((Vec::new(), all));
     }
     let main = signatures.len() as u32;
-    let mut types = TypeSection::new();
+    let mut section = TypeSection::new();
     for (params, results) in &signatures {
-        types.ty().function(params.iter().copied(), results.iter().copied());
+        section.ty().function(params.iter().copied(), results.iter().copied());
     }
-    types.ty().function(TYPES, []);
+    section.ty().function(types.iter().copied(), []);
     // The pile is for calls of its own.
     signatures.truncate(pile);
+    let fillers = if rng.one_in(4) { FILLERS } else { 0 };
     let context = Context {
+        types,
+        fillers,
         signatures,
         pattern,
         locals: *rng.pick(&[1, 1, 3, 16, 64, 1000]),
@@ -667,6 +712,7 @@ pub(super) fn module(rng: &mut Rng, size: usize) -> Option<Genome> {
     let mut imports = ImportSection::new();
     let mut functions = FunctionSection::new();
     let mut code = CodeSection::new();
+    (0..fillers).for_each(|_| _ = imports.import("", "", EntityType::Function(0)));
     let imported = if rng.one_in(2) { below(rng, pile + 1) as u32 } else { 0 };
     for ty in 0..main {
         if ty < imported {
@@ -679,15 +725,15 @@ pub(super) fn module(rng: &mut Rng, size: usize) -> Option<Genome> {
         }
     }
     let each = if rng.one_in(3) { 16 + below(rng, 400) } else { size };
-    let locals = (context.locals - 1) * TYPES.len();
+    let locals = (context.locals - 1) * context.types.len();
     let mut written = 0;
     let mut seed = Rng(rng.next_u64());
     while written + each <= size {
         functions.function(main);
         // All functions are the same, but for one module in four.
         let mut own = if rng.one_in(4) { Rng(rng.next_u64()) } else { Rng(seed.0) };
-        let body = body(&mut own, &context, width, pile as u32, each);
-        let runs = (0..locals).map(|at| (1, TYPES[at % TYPES.len()]));
+        let body = body(&mut own, &context, width, fillers + pile as u32, each);
+        let runs = (0..locals).map(|at| (1, context.types[at % context.types.len()]));
         let mut func = Function::new(runs);
         written += body.len() + 8 + 2 * locals;
         func.raw(body);
@@ -726,7 +772,7 @@ pub(super) fn module(rng: &mut Rng, size: usize) -> Option<Genome> {
         }
     }
     let mut globals = GlobalSection::new();
-    for ty in TYPES {
+    for ty in std::iter::repeat_n(I64, fillers as usize).chain(TYPES) {
         let init = match number(ty) {
             0 => ConstExpr::i32_const(0),
             1 => ConstExpr::i64_const(0),
@@ -743,14 +789,14 @@ pub(super) fn module(rng: &mut Rng, size: usize) -> Option<Genome> {
         }
     }
     let mut exports = ExportSection::new();
-    exports.export("f", ExportKind::Func, main);
+    exports.export("f", ExportKind::Func, fillers + main);
     let mut elements = ElementSection::new();
     elements.declared(Elements::Functions([0].as_slice().into()));
     elements.passive(Elements::Functions([0; 3].as_slice().into()));
     let mut data = DataSection::new();
     data.passive([1, 2, 3]);
     let mut module = Module::new();
-    module.section(&types).section(&imports).section(&functions).section(&tables);
+    module.section(&section).section(&imports).section(&functions).section(&tables);
     module.section(&memories).section(&globals).section(&exports).section(&elements);
     module.section(&DataCountSection { count: 1 }).section(&code).section(&data);
     Genome::parse(&module.finish())
@@ -795,7 +841,7 @@ mod tests {
             let mut code = CodeSection::new();
             code.function(&func);
             let mut module = Module::new();
-            module.section(&types).section(&functions).section(&code);
+            module.section(&section).section(&functions).section(&code);
             assert!(valid(&module.finish()), "{op:#x}");
         }
     }

@@ -28,6 +28,7 @@ mod grammar;
 mod heights;
 mod merge;
 mod mutate;
+pub(crate) mod quote;
 
 use boards::{Boards, Entry, join};
 use cost::{Board, Outcome, Way, measure, measure_again, thread_nanos};

@@ -164,6 +164,24 @@ pub fn quote(bytes: &[u8], options: &Options) -> Result<Quote, Error> {
     Ok(of_parsed(bytes, &Parsed::parse(bytes, &Limits::default())?, options))
 }
 
+/// What each function that a module defines consists of, in order: what [`FunctionQuote`]s are computed from
+/// by the rows of [`table::rows`]. For those who hold the tables against the truth.
+///
+/// # Errors
+/// As [`quote`].
+///
+/// # Complexity
+/// O(bytes).
+pub fn counts(bytes: &[u8], options: &Options) -> Result<Vec<table::Counts>, Error> {
+    let parsed = Parsed::parse(bytes, &Limits::default())?;
+    let mut survey = Survey::new(&parsed.info);
+    let count = |own| {
+        let facts = survey.body(&parsed.info, bytes, own);
+        table::Counts::of(&facts, options.guarded_memories)
+    };
+    Ok((0..parsed.info.bodies.len()).map(count).collect())
+}
+
 /// Refuses a module that is quoted above the budget of `options`.
 pub(crate) fn check(bytes: &[u8], parsed: &Parsed, options: &Options) -> Result<(), Error> {
     if !options.compile_budget.is_limited() {

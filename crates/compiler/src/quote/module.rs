@@ -51,9 +51,9 @@ pub(super) struct Sums {
 /// Bytes for a function beside its code and tables: its range and its padding.
 const FUNCTION_BYTES: u64 = (size_of::<FuncRange>() + FUNC_ALIGN) as u64;
 
-/// Bytes of code by which a call gets longer when the instance may be left by a tail call: the registers
-/// that name it are restored.
-const RESTORED: u64 = 24;
+/// Bytes of code by which a call gets longer when the instance may be left by a tail call: two registers that
+/// name it and its memory are loaded again, by 8 and 7 bytes. A function stores the first.
+const RESTORED: u64 = 15;
 
 impl Sums {
     /// Adds a function, in order.

@@ -21,7 +21,7 @@ use runwell_wasm::survey::{BodyFacts, KINDS, OpKind};
 /// The version of the tables and of what is counted. A change of any figure in them, or of what the scan
 /// of a body counts, changes what quotes say and is a new version: compile work may have been charged to
 /// somebody by it.
-pub const VERSION: u32 = 4;
+pub const VERSION: u32 = 5;
 
 macro_rules! terms {
     ($($(#[$doc:meta])* $name:ident),* $(,)?) => {
@@ -30,8 +30,10 @@ macro_rules! terms {
         #[repr(u8)]
         pub enum Term { $($(#[$doc])* $name),* }
 
-        /// How many terms there are.
-        const TERMS: usize = [$(Term::$name),*].len();
+        impl Term {
+            /// All terms, indexed by their discriminants.
+            pub const ALL: &'static [Term] = &[$(Term::$name),*];
+        }
     };
 }
 
@@ -46,6 +48,8 @@ terms! {
     OwnCells,
     /// Locals mentioned.
     Mentioned,
+    /// Constructs that are open at once, at the most.
+    Depth,
     /// Loops that are branched to.
     Loops,
     /// Ends that are branched to.
@@ -80,9 +84,10 @@ terms! {
     FloatOps,
     /// Edge arguments of locals that may be read, if there are floats among the values.
     FloatPairs,
-    /// Accesses to locals, if there are more of them than registers.
+    /// Accesses to locals that have no register, where there are more of them than registers: the part of all
+    /// accesses that these locals are of all locals.
     ManyOps,
-    /// Edge arguments of locals that may be read, if there are more of them than registers.
+    /// Edge arguments of locals that may be read, the same part of them.
     ManyPairs,
     /// The function itself.
     Function,
@@ -97,6 +102,9 @@ pub(super) struct Row {
     pub(super) memory: u32,
 }
 
+/// How many terms there are.
+const TERMS: usize = Term::ALL.len();
+
 /// Rows by name, in the order of the enumerations.
 pub(super) struct Rows {
     pub(super) kinds: [(OpKind, Row); KINDS],
@@ -106,7 +114,32 @@ pub(super) struct Rows {
 /// So many locals have registers, unless operands need them.
 const FEW_LOCALS: u32 = 12;
 
-const COUNTS: usize = KINDS + TERMS;
+/// Of `count` things that are as likely to be about one of `locals` as about another, those about locals that
+/// have no register: those whose next access is farthest go without.
+fn about_many(count: u64, locals: u32) -> u64 {
+    let many = u64::from(locals.saturating_sub(FEW_LOCALS));
+    count.saturating_mul(many).div_ceil(u64::from(locals.max(1)))
+}
+
+/// How many things are counted: operators by kind, and terms.
+pub const COUNTS: usize = KINDS + TERMS;
+
+/// The name of row number `row`.
+///
+/// # Panics
+/// When it is not below [`COUNTS`].
+pub fn name(row: usize) -> String {
+    match row.checked_sub(KINDS) {
+        None => format!("OpKind::{:?}", OpKind::ALL[row]),
+        Some(term) => format!("Term::{:?}", Term::ALL[term]),
+    }
+}
+
+/// The rows for code that is metered or not, in tenths: steps of work, bytes of code, bytes of tables, bytes
+/// of memory.
+pub fn rows(metered: bool) -> [[u32; 4]; COUNTS] {
+    Table::of(metered).0.map(|row| [row.work, row.code, row.tables, row.memory])
+}
 
 /// A body as a vector: operators by kind, then terms.
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
@@ -173,7 +206,12 @@ impl Table {
 }
 
 impl Counts {
-    fn of(facts: &BodyFacts, guarded: bool) -> Counts {
+    /// How many there are of each, in the order of the rows.
+    pub fn as_array(&self) -> &[u64; COUNTS] {
+        &self.0
+    }
+
+    pub(super) fn of(facts: &BodyFacts, guarded: bool) -> Counts {
         let of = |kind: OpKind| u64::from(facts.ops[kind as usize]);
         let mut counts = [0; COUNTS];
         for (count, &ops) in counts.iter_mut().zip(&facts.ops) {
@@ -184,7 +222,7 @@ impl Counts {
         };
         let wide = if guarded { u64::from(facts.wide_accesses) } else { accesses() };
         let slot_ops = if facts.demoted > 0 { of(OpKind::Get) + of(OpKind::Set) } else { 0 };
-        let many = facts.mentioned > FEW_LOCALS;
+        let many = |count| about_many(count, facts.mentioned);
         let float_ops = if facts.floats { facts.operators } else { 0 };
         let terms = [
             (Term::Pairs, facts.pairs),
@@ -192,6 +230,7 @@ impl Counts {
             (Term::Params, facts.params.into()),
             (Term::OwnCells, facts.own_cells.into()),
             (Term::Mentioned, facts.mentioned.into()),
+            (Term::Depth, facts.depth.into()),
             (Term::Loops, facts.loops.into()),
             (Term::Merges, facts.merges.into()),
             (Term::Entries, facts.entries.into()),
@@ -209,8 +248,8 @@ impl Counts {
             (Term::SlotOps, slot_ops),
             (Term::FloatOps, float_ops.into()),
             (Term::FloatPairs, if facts.floats { facts.live_pairs } else { 0 }),
-            (Term::ManyOps, if many { of(OpKind::Get) + of(OpKind::Set) } else { 0 }),
-            (Term::ManyPairs, if many { facts.live_pairs } else { 0 }),
+            (Term::ManyOps, many(of(OpKind::Get) + of(OpKind::Set))),
+            (Term::ManyPairs, many(facts.live_pairs)),
             (Term::Function, 1),
         ];
         for (term, count) in terms {

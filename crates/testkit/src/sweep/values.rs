@@ -1,6 +1,6 @@
 //! Operators that take values and give at most one.
 
-use super::{Body, Case, Make, TYPES, func};
+use super::{Body, Case, Locals, Make, TYPES, func};
 use wasm_encoder::ValType::{self, F32, F64, I32, I64};
 
 const FUNCREF: ValType = ValType::FUNCREF;
@@ -94,7 +94,7 @@ fn operators() -> Vec<Operator> {
             for opcode in opcodes.clone() {
                 for memory in 0..3u8 {
                     for offset in OFFSETS {
-                        let mut body = Body::default();
+                        let mut body = Body::new(Locals::Many);
                         match memory {
                             0 => body.raw(&[opcode, 0]),
                             _ => body.raw(&[opcode, 0x40, memory]),
@@ -257,7 +257,8 @@ fn leaves() -> Vec<Case> {
             "local.tee",
             &[0x22],
             Box::new(move |body, i| {
-                body.get(ty, i).at(0x22, super::local(ty, i + 91)).set(ty, i + 13);
+                let other = body.local(ty, i + 91);
+                body.get(ty, i).at(0x22, other).set(ty, i + 13);
             }),
         );
         add(
