@@ -312,17 +312,6 @@ pub(crate) fn lower<M: Machine>(
 ) -> Result<Facts, Error> {
     let func = source.func();
     code.clear();
-    // Usually enough. What stays comes before what goes, which would leave a hole in the heap.
-    scratch::room(&mut code.vregs, func.insts.len());
-    scratch.count(func, work)?;
-    if env.raw_nans {
-        scratch.nans.clear();
-    } else {
-        scratch.nans.run(func, work);
-    }
-    work.check(Pass::Optimize)?;
-    scratch::fill(&mut scratch.vreg_of, func.insts.len(), VReg::NONE);
-    scratch.tile.clear();
     // What selection usually makes; it may be more. The checks of an indirect call take one instruction, so
     // does the condition of a branch, what is loaded from a home is part of another one, and what charges
     // fuel or goes elsewhere has no operands. Parameters of blocks are registers without an instruction.
@@ -349,10 +338,24 @@ pub(crate) fn lower<M: Machine>(
     }
     bare += branches + jumps;
     work.charge(Pass::Lower, func.insts.len() / 16);
+    // Usually enough. What stays comes before what goes, which would leave a hole in the heap.
+    scratch::room(&mut code.vregs, func.insts.len() - bare);
+    scratch.count(func, work)?;
+    if env.raw_nans {
+        scratch.nans.clear();
+    } else {
+        scratch.nans.run(func, work);
+    }
+    work.check(Pass::Optimize)?;
+    scratch::fill(&mut scratch.vreg_of, func.insts.len(), VReg::NONE);
+    scratch.tile.clear();
     // One more defines the arguments.
     let insts = values - params;
-    scratch::room(&mut code.insts, 1 + insts + calls + branches);
-    scratch::room(&mut code.operands, 2 * (insts + calls - bare) + branches);
+    let large = func.insts.len() >= scratch::LARGE;
+    // What a large function leaves on the way makes room for the second half.
+    let ahead = if large { 2 } else { 1 };
+    scratch::room(&mut code.insts, (1 + insts + calls + branches) / ahead);
+    scratch::room(&mut code.operands, (2 * (insts + calls - bare) + branches) / ahead);
     scratch::room(&mut code.edges, 2 * branches + jumps);
     code.clobber_sets.push(RegSet::EMPTY);
     code.blocks.resize(func.blocks.len(), VBlock::default());
@@ -363,7 +366,6 @@ pub(crate) fn lower<M: Machine>(
         depth: l.depth,
         has_call: l.has_call,
     }));
-    let large = func.insts.len() >= scratch::LARGE;
     let part = func.insts.len() / PARTS;
     let (mut blocks, mut insts) = (func.blocks.len(), func.insts.len());
     let mut facts = Facts { start: func.src.first().copied().unwrap_or(0), ..Facts::default() };
