@@ -160,14 +160,26 @@ fn module(links: &[usize], copies: usize) -> Vec<u8> {
     wat::parse_str(&text).unwrap_or_else(|error| panic!("{links:?}: {error}"))
 }
 
-/// Chains of one link each, by what it is.
+/// Chains of one link each, and nests of constructs, by what they are.
 ///
 /// # Panics
 /// When one is no module.
 pub fn singles() -> Vec<(String, Vec<u8>)> {
-    (0..LINKS.len())
-        .map(|link| (format!("a chain of {}", LINKS[link].1), module(&[link], 1000)))
-        .collect()
+    let chain = |link: usize| (format!("a chain of {}", LINKS[link].1), module(&[link], 1000));
+    (0..LINKS.len()).map(chain).chain(["block", "loop"].map(nest)).collect()
+}
+
+/// Constructs in each other, of which nothing comes but the memory for what is open: one more than lists hold
+/// that grow by doubling, so that they have just grown.
+fn nest(construct: &str) -> (String, Vec<u8>) {
+    const DEPTH: usize = (1 << 12) + 1;
+    let text = format!(
+        "(module (func (result i64) {} {} i64.const 5))",
+        format!("{construct} ").repeat(DEPTH),
+        "end ".repeat(DEPTH)
+    );
+    let module = wat::parse_str(&text).unwrap_or_else(|error| panic!("{construct}: {error}"));
+    (format!("a nest of {construct}s"), module)
 }
 
 /// A chain of two to six links of one type.

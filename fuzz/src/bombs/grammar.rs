@@ -841,7 +841,7 @@ mod tests {
             let mut code = CodeSection::new();
             code.function(&func);
             let mut module = Module::new();
-            module.section(&section).section(&functions).section(&code);
+            module.section(&types).section(&functions).section(&code);
             assert!(valid(&module.finish()), "{op:#x}");
         }
     }

@@ -263,3 +263,40 @@ pub(super) fn text(tables: &Tables) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sample(counts: &[(usize, f32)], work: f64) -> Sample {
+        let mut all = Box::new([0f32; COUNTS]);
+        counts.iter().for_each(|&(at, count)| all[at] = count);
+        Sample { metered: false, counts: all, cost: [work, 0.0, 0.0] }
+    }
+
+    fn real(counts: &[(usize, f64)], work: f64) -> Real {
+        let mut all = vec![0.0; COUNTS];
+        counts.iter().for_each(|&(at, count)| all[at] = count);
+        let counts = [all, vec![0.0; COUNTS], vec![0.0; COUNTS]];
+        Real { name: "one".into(), metered: false, counts, rest: [0.0; 3], cost: [work, 1.0, 1.0] }
+    }
+
+    #[test]
+    fn everything_met_is_covered_and_real_modules_keep_their_promise() {
+        // Of two things the second costs far more than its row says, and a real module has many of the first.
+        let samples = [sample(&[(0, 10.0)], 20.0), sample(&[(0, 5.0), (1, 10.0)], 100.0)];
+        let samples: Vec<&Sample> = samples.iter().collect();
+        let real = [real(&[(0, 1000.0), (1, 10.0)], 700.0)];
+        let real: Vec<&Real> = real.iter().collect();
+        let mut rows = vec![30.0; COUNTS];
+        rows[1] = 20.0;
+        let figure = Figure::Work;
+        let column = Column { samples: &samples, real: &real, rows: &rows, figure };
+        let (fitted, room) = solve(&column).expect("a table");
+        assert!(room > 1.1 && room < MOST_ROOM, "{room}");
+        (0..samples.len()).for_each(|at| assert!(column.covered(at, &fitted) >= room - 1e-6));
+        let slack = 0.1 * 1010.0 / 700.0;
+        assert!(real[0].times(&fitted, figure) <= TIMES[0] + slack, "what rounding adds");
+        assert!(fitted[2..].iter().all(|&row| row == 30.0), "others stay as they are");
+    }
+}
