@@ -15,6 +15,8 @@ const TIMES: [f64; Figure::COUNT] = [3.9, 3.9, 3.9];
 /// that room which is used.
 const MOST_ROOM: f64 = 1.5;
 const USED_ROOM: f64 = 0.95;
+/// What rounding up and [`Column::raise`] may add to that.
+const MORE_TIMES: f64 = 0.07;
 /// How much worse it is to lower a row than to raise it: that nothing has been met which needs it does not
 /// say that there is nothing.
 const LOWERING: f64 = 3.0;
@@ -90,7 +92,10 @@ fn quoted_memory(measured: &Measured, memory: &Sample) -> f64 {
 }
 
 /// The tables nearest to `tables` that cover all samples and quote real modules as is promised.
-pub(super) fn fit(samples: &[&Sample], real: &[Real], tables: &Tables) -> Tables {
+///
+/// With `last`, rows that real modules have little of are raised where not everything is covered as many times as
+/// it might be.
+pub(super) fn fit(samples: &[&Sample], real: &[Real], tables: &Tables, last: bool) -> Tables {
     let mut fitted = tables.clone();
     for metered in [false, true] {
         let samples: Vec<&Sample> =
@@ -102,7 +107,10 @@ pub(super) fn fit(samples: &[&Sample], real: &[Real], tables: &Tables) -> Tables
             print!("{word} {}: ", figure.name());
             let column = Column { samples: &samples, real: &real, rows: before, figure };
             match solve(&column) {
-                Ok((rows, room)) => {
+                Ok((mut rows, room)) => {
+                    if last {
+                        column.raise(&mut rows, USED_ROOM * MOST_ROOM / room);
+                    }
                     print!("covers {room:.3} times what was met; ");
                     changes(&real, before, &rows, figure);
                     fitted.0[usize::from(metered)][figure as usize] = rows;
@@ -156,6 +164,28 @@ fn solve(column: &Column) -> Result<(Vec<f64>, f64), microlp::Error> {
 }
 
 impl Column<'_> {
+    /// Raises rows to so many times what they are, those first that are the least part of what real modules are
+    /// quoted, as long as these keep what is promised: what has not been met is more likely there than in
+    /// rows that real modules are full of.
+    fn raise(&self, rows: &mut [f64], by: f64) {
+        let figure = self.figure as usize;
+        let part = |rows: &[f64], row: usize| {
+            let of = |real: &&Real| rows[row] * real.counts[figure][row] / real.cost[figure];
+            self.real.iter().map(of).fold(0.0, f64::max)
+        };
+        let mut order: Vec<(f64, usize)> =
+            (0..rows.len()).map(|row| (part(rows, row), row)).collect();
+        order.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+        for (_, row) in order {
+            let before = rows[row];
+            rows[row] = (before * by.max(1.0)).floor();
+            let most = TIMES[figure] + MORE_TIMES;
+            if self.real.iter().any(|real| real.times(rows, self.figure) > most) {
+                rows[row] = before;
+            }
+        }
+    }
+
     fn cost(&self, at: usize) -> f64 {
         10.0 * self.samples[at].cost[self.figure as usize]
     }

@@ -31,8 +31,8 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 /// Of so many modules one is generated, and of the same number so many are made of a unit.
-const KINDS_OF_NEW: u64 = 8;
-const UNITS: u64 = 2;
+const KINDS_OF_NEW: u64 = 4;
+const UNITS: u64 = 1;
 /// Changes of a module in one step, at the most.
 const CHANGES: u64 = 3;
 /// Sizes of the families that the search starts with.
@@ -131,7 +131,7 @@ pub(crate) fn run(plan: &Plan, out: &Path) -> std::io::Result<u32> {
         if !real.is_empty() {
             let samples: Vec<&Sample> =
                 search.known.iter().chain(search.archive.samples()).collect();
-            search.tables = fit::fit(&samples, &real, &search.tables);
+            search.tables = fit::fit(&samples, &real, &search.tables, round + 1 == plan.rounds);
             search.archive.judge_again(&search.tables);
             std::fs::write(out.join("rows.txt"), fit::text(&search.tables))?;
         }
