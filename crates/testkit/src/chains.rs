@@ -111,6 +111,7 @@ const LINKS: &[(&str, &str, &str)] = &[
     ("i64", "f64.reinterpret_i64 i64.reinterpret_f64 local.get $b i64.add", NONE),
     ("i32", "local.get $b i64.extend_i32_u local.get $b f64.convert_i32_s call $own", CALLEE),
     ("i32", "call $f@", IMPORT),
+    ("i32", "local.get $b local.get $b call_indirect (param i32) (result i32) i32.add", TABLE),
     ("i64", "call $f@ call $f%", IMPORT),
     ("i32", "local.get $b br_if 0", NONE),
     ("i64", "local.get $n br_if 0", NONE),
@@ -133,8 +134,13 @@ const LINKS: &[(&str, &str, &str)] = &[
     ("i64", "local.get $n local.get $n local.get $n memory.fill", MEMORY),
 ];
 
-/// A chain of the links of these numbers, again and again, by itself in a module.
-fn module(links: &[usize], copies: usize) -> Vec<u8> {
+/// A tail call that may leave the instance: then all calls of the module have to find it again.
+const LEAVES: &str = "(type $none (func)) (table $leave 1 funcref)\
+                      (func (param i32) local.get 0 return_call_indirect $leave (type $none))";
+
+/// A chain of the links of these numbers, again and again, by itself in a module, or with a function that
+/// [`LEAVES`].
+fn module(links: &[usize], copies: usize, leaves: bool) -> Vec<u8> {
     let ty = LINKS[links[0]].0;
     let mut text = "(module ".to_string();
     // Imports come first.
@@ -143,6 +149,9 @@ fn module(links: &[usize], copies: usize) -> Vec<u8> {
             let count = if field.contains('@') { ENTITIES } else { 1 };
             (0..count).for_each(|at| text += &field.replace('@', &at.to_string()));
         }
+    }
+    if leaves {
+        text += LEAVES;
     }
     let _ = write!(
         text,
@@ -165,8 +174,15 @@ fn module(links: &[usize], copies: usize) -> Vec<u8> {
 /// # Panics
 /// When one is no module.
 pub fn singles() -> Vec<(String, Vec<u8>)> {
-    let chain = |link: usize| (format!("a chain of {}", LINKS[link].1), module(&[link], 1000));
-    (0..LINKS.len()).map(chain).chain(["block", "loop"].map(nest)).collect()
+    let chain = |leaves: bool| {
+        move |link: usize| {
+            let name = if leaves { ", beside a tail call" } else { "" };
+            (format!("a chain of {}{name}", LINKS[link].1), module(&[link], 1000, leaves))
+        }
+    };
+    let calls = (0..LINKS.len()).filter(|&link| LINKS[link].1.contains("call"));
+    let chains = (0..LINKS.len()).map(chain(false)).chain(calls.map(chain(true)));
+    chains.chain(["block", "loop"].map(nest)).collect()
 }
 
 /// Constructs in each other, of which nothing comes but the memory for what is open: one more than lists hold
@@ -194,5 +210,5 @@ pub fn from_seed(seed: u64) -> (String, Vec<u8>) {
     let links: Vec<usize> =
         (0..count).map(|_| of_type[rng.below(of_type.len() as u64) as usize]).collect();
     let copies = [10, 100, 400][rng.below(3) as usize];
-    (format!("chain {seed}"), module(&links, copies))
+    (format!("chain {seed}"), module(&links, copies, rng.one_in(4)))
 }
