@@ -109,6 +109,12 @@ fn main() -> ExitCode {
         }
     };
     case::keep_panics_quiet();
+    if arguments.quote && arguments.replay.is_some() {
+        eprintln!(
+            "the target quote replays nothing: `runwell quote --check FILE` looks at one module"
+        );
+        return ExitCode::from(2);
+    }
     if arguments.quote {
         return quote(arguments);
     }

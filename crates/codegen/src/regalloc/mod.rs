@@ -228,7 +228,7 @@ struct Env {
 /// than one, but for loops of interpreters.
 const EDGE_MOVES_PER_INST: usize = 8;
 const EDGE_MOVES_FREE: usize = 256;
-/// Half moves on edges that are allowed per byte of the function: twelve bytes of memory each, and up to eight
+/// Half moves on edges that are allowed per byte of the function: twelve bytes of memory each, and up to ten
 /// of code. An instruction may come of a byte, but those of programs come of four.
 const HALF_EDGE_MOVES_PER_BYTE: u64 = 5;
 /// What is made however much of the budget is left takes its part of what is allowed per byte before: an argument
@@ -236,14 +236,18 @@ const HALF_EDGE_MOVES_PER_BYTE: u64 = 5;
 /// jumps.
 const MOVES_PER_ARG: usize = 2;
 const EDGES_PER_MOVE: usize = 2;
-/// But one move for so many bytes is left in any case.
-const BYTES_PER_MOVE: usize = 4;
+/// But one in so many of these moves is left in any case.
+const LEFT_IN_ANY_CASE: usize = 10;
 
 /// How many of something may be made of a function of `insts` instructions, on a meter: `per_inst`, and
 /// `half_per_byte` by twos.
 fn allowed(insts: usize, work: &Work, per_inst: usize, half_per_byte: u64) -> usize {
-    let by_bytes = (work.units() / 2).saturating_mul(half_per_byte);
-    per_inst.saturating_mul(insts).min(usize::try_from(by_bytes).unwrap_or(usize::MAX))
+    (per_inst * insts).min(by_bytes(work, half_per_byte))
+}
+
+/// How many of something may be made of a function on a meter: `half_per_byte` by twos.
+fn by_bytes(work: &Work, half_per_byte: u64) -> usize {
+    usize::try_from((work.units() / 2).saturating_mul(half_per_byte)).unwrap_or(usize::MAX)
 }
 
 /// Instructions, and bytes, from which on scratch memory is given back before code is emitted, which lowers
@@ -297,9 +301,10 @@ impl Allocator {
         s.reset(code);
         work.charge(Pass::Allocate, code.insts.len() + code.operands.len());
         let event = s.live.events.len();
-        let edge_moves = allowed(usize::MAX, work, 1, HALF_EDGE_MOVES_PER_BYTE)
+        let by_bytes = by_bytes(work, HALF_EDGE_MOVES_PER_BYTE);
+        let edge_moves = by_bytes
             .saturating_sub(MOVES_PER_ARG * code.args.len() + code.edges.len() / EDGES_PER_MOVE)
-            .max(work.units() as usize / BYTES_PER_MOVE)
+            .max(by_bytes / LEFT_IN_ANY_CASE)
             .min(EDGE_MOVES_PER_INST * code.insts.len());
         let mut walk = Walk {
             code,

@@ -61,7 +61,8 @@ impl Real {
             }
         }
         let largest: Vec<f64> = memory.counts.iter().map(|&count| count.into()).collect();
-        let rest_of_memory = quoted_memory(&measured, &memory);
+        // What is quoted of memory beside what the rows say has been taken off the truth there.
+        let rest_of_memory = measured.memory as f64 - memory.cost[Figure::Memory as usize];
         samples.push(memory);
         let Measured { quote, compiled, memory, .. } = measured;
         let sum = |of: fn(&runwell_compiler::quote::FunctionQuote) -> u64| -> u64 {
@@ -84,11 +85,6 @@ impl Real {
             rows.iter().zip(&self.counts[figure as usize]).map(|(row, count)| row * count).sum();
         (own / 10.0 + self.rest[figure as usize]) / self.cost[figure as usize]
     }
-}
-
-/// What is quoted of memory beside what the rows say.
-fn quoted_memory(measured: &Measured, memory: &Sample) -> f64 {
-    measured.quote.memory as f64 - memory.quoted(&Tables::present(), Figure::Memory)
 }
 
 /// The tables nearest to `tables` that cover all samples and quote real modules as is promised.

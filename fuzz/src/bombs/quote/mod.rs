@@ -1,16 +1,17 @@
 //! The target `quote`: a search for functions that cost more than they are quoted, and a fit of the tables that
 //! quotes are computed from.
 //!
-//! A quote is a sum of counts, each times a row of a table, and a row that is too small shows where its count is
-//! most of the sum. So the [`Archive`] has a place for each row of each table and each figure, and keeps there
-//! the functions of whose quote that row is the largest part, those that come nearest to it. The search goes
-//! on with what [`mutate`](super::mutate) makes of these, with units from nothing
+//! A quote is a sum of counts, each times a row of a table, and a row that is too small shows where it is much of
+//! the sum. So the [`Archive`] has a place for each row of each table and each figure, and keeps there the
+//! functions of whose quote that row is a good part, those that come nearest to it. The search goes on with what [`mutate`](super::mutate) makes of these, with units from nothing
 //! ([`grammar`](super::grammar)) and with generated modules.
 //!
 //! With real modules to fit to, what it has met becomes the constraints of a linear program ([`fit`]): of all
-//! tables that quote each of them enough, and the real modules no more than is promised, the one nearest to
-//! the present one. The search then goes on against the new table, and so on in rounds; the tables of the
-//! last one are written as source text.
+//! tables that quote each of them as many times as can be, and the real modules no more than is promised, the
+//! one nearest to the present one. The search then goes on against the new table, and so on in rounds; the
+//! tables of each are written as source text.
+//!
+//! How far a round comes depends on the time, so two runs do not give the same tables.
 
 mod archive;
 mod fit;
@@ -19,11 +20,11 @@ use super::genome::{Genome, valid};
 use super::grammar;
 use super::mutate::{self, Parent};
 use archive::{Archive, Elite, Figure};
+use runwell_compiler::CompiledModule;
 use runwell_compiler::quote::table::{self, COUNTS};
-use runwell_compiler::quote::{Quote, counts, quote};
-use runwell_compiler::{CompiledModule, Error, compile};
+use runwell_compiler::quote::{Quote, counts};
 use runwell_testkit::Rng;
-use runwell_testkit::quotes::{WAYS, generated, options};
+use runwell_testkit::quotes::{self, WAYS, generated, options};
 use runwell_testkit::sweep::{self, Locals, MOST_COPIES};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -147,22 +148,20 @@ struct Measured {
     compiled: CompiledModule,
     quote: Quote,
     counts: Vec<table::Counts>,
-    memory: usize,
+    memory: u64,
 }
 
 /// None for what is invalid or refused.
 fn measure(module: &[u8], way: u64) -> Result<Option<Measured>, String> {
-    let options = options(way);
-    let (outcome, memory) =
-        runwell_heap::peak(|| crate::case::quietly(|| compile(module, &options)));
-    let compiled = match outcome.map_err(|panic| format!("panic: {panic}"))? {
-        Ok(compiled) => compiled,
-        Err(Error::Limit { .. } | Error::Unrepresentable { .. }) => return Ok(None),
-        Err(error) if valid(module) => return Err(error.to_string()),
-        Err(_) => return Ok(None),
+    if !valid(module) {
+        return Ok(None);
+    }
+    let measured = crate::case::quietly(|| quotes::measure("a module", module, way));
+    let measured = measured.map_err(|panic| format!("panic: {panic}"))?;
+    let Some(quotes::Measured { quote, compiled: Some(compiled), memory }) = measured else {
+        return Ok(None);
     };
-    let quote = quote(module, &options).map_err(|error| error.to_string())?;
-    let counts = counts(module, &options).map_err(|error| error.to_string())?;
+    let counts = counts(module, &options(way)).map_err(|error| error.to_string())?;
     Ok(Some(Measured { compiled, quote, counts, memory }))
 }
 
